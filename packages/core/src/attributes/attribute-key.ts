@@ -1,0 +1,67 @@
+/** Where values of a key live: on an endpoint for its lifetime, or on one request. */
+export type AttributeScope = "endpoint" | "request";
+
+/**
+ * Names one piece of shared data: what it is (`dataType`) and who writes it (`producer`).
+ *
+ * Text form `dataType/producer`, as in configuration and logs. There is one object per text form in a process.
+ */
+export interface AttributeKey<T> {
+  readonly id: string;
+  readonly dataType: string;
+  readonly producer: string;
+  readonly scope: AttributeScope;
+  /** Dense position among all keys of the process, for array storage. */
+  readonly index: number;
+  /** Plugin type that the configuration loader creates when this key is required and nobody produces it. */
+  readonly defaultProducerType: string | undefined;
+  /** Carries the value type; never present at run time. */
+  readonly valueType?: T;
+}
+
+/** A family of keys that differ only in who produces them. */
+export interface AttributeType<T> {
+  readonly dataType: string;
+  /** The key written by the producer of this name; without a name (or with ""), by the default producer. */
+  from(producer?: string): AttributeKey<T>;
+}
+
+const keysById = new Map<string, AttributeKey<unknown>>();
+
+/**
+ * Declares an attribute.
+ *
+ * `defaultProducer` is the producer name used when a consumer names none. With `autoCreate`, the configuration loader
+ * adds a plugin of that type when the default key is required and nothing produces it.
+ */
+export function defineAttribute<T>(options: {
+  readonly dataType: string;
+  readonly scope: AttributeScope;
+  readonly defaultProducer: string;
+  readonly autoCreate?: boolean;
+}): AttributeType<T> {
+  const { dataType, scope, defaultProducer } = options;
+  return {
+    dataType,
+    from(producer) {
+      const name = producer === undefined || producer === "" ? defaultProducer : producer;
+      const id = `${dataType}/${name}`;
+      const known = keysById.get(id);
+      if (known !== undefined) {
+        if (known.scope !== scope) throw new Error(`attribute ${id} is declared with two scopes`);
+        // The map erases T; the id and scope fix it.
+        return known as AttributeKey<T>;
+      }
+      const key: AttributeKey<T> = {
+        id,
+        dataType,
+        producer: name,
+        scope,
+        index: keysById.size,
+        defaultProducerType: options.autoCreate === true && name === defaultProducer ? defaultProducer : undefined,
+      };
+      keysById.set(id, key);
+      return key;
+    },
+  };
+}

@@ -1,0 +1,120 @@
+import type { AttributeKey } from "../attributes/attribute-key.ts";
+import type { Endpoint } from "../endpoint.ts";
+import type { NamedPlugin } from "../plugin/roles.ts";
+import type { RequestError } from "../request-error.ts";
+
+/** A stage outside the profiles: admission, a screener, a producer, a hook. */
+export interface StageTrace {
+  readonly stage: string;
+  readonly plugin: NamedPlugin<unknown> | undefined;
+  readonly durationMs: number;
+  /** Endpoints left after the stage, for stages that narrow the candidates. */
+  readonly remaining: number | undefined;
+  /** Why the stage refused or failed. */
+  readonly problem: string | undefined;
+}
+
+export interface FilterTrace {
+  readonly plugin: NamedPlugin<unknown>;
+  readonly before: readonly Endpoint[];
+  readonly after: readonly Endpoint[];
+  readonly durationMs: number;
+}
+
+export interface ScorerTrace {
+  readonly plugin: NamedPlugin<unknown>;
+  readonly weight: number;
+  /** Clamped scores, aligned with the profile's candidates. */
+  readonly scores: Float64Array;
+  readonly durationMs: number;
+}
+
+/** What one profile did. */
+export interface ProfileTrace {
+  readonly profile: string;
+  readonly filters: FilterTrace[];
+  readonly scorers: ScorerTrace[];
+  candidates: readonly Endpoint[];
+  totals: Float64Array;
+  picker: NamedPlugin<unknown> | undefined;
+  pickerDurationMs: number;
+  targets: readonly Endpoint[];
+  error: RequestError | undefined;
+}
+
+/** One signal of the candidates at the moment of the decision. */
+export interface SignalTrace {
+  readonly key: AttributeKey<unknown>;
+  /** Aligned with `DecisionTrace.signalEndpoints`; `undefined` where unknown. */
+  readonly values: readonly unknown[];
+  /** Milliseconds since the write; NaN where never written. */
+  readonly agesMs: Float64Array;
+}
+
+/**
+ * Everything about one decision, in the raw form it had on the way. Kept by reference: turning it into text happens
+ * when somebody looks.
+ */
+export interface DecisionTrace {
+  readonly sequence: number;
+  requestId: string;
+  /** Milliseconds since the epoch. */
+  readonly atWallMs: number;
+  model: string;
+  targetModel: string;
+  priority: number;
+  fairnessId: string;
+  promptTokens: number | undefined;
+  /** Endpoints known, and those left for scheduling. */
+  knownEndpoints: number;
+  readonly stages: StageTrace[];
+  readonly profiles: ProfileTrace[];
+  primaryProfile: string | undefined;
+  signalEndpoints: readonly Endpoint[];
+  signals: readonly SignalTrace[];
+  outcome: "routed" | RequestError | undefined;
+  /** Time from the whole body to the decision, waiting included. */
+  durationMs: number;
+}
+
+/** Most endpoints whose scores and signals a record keeps; the best by total come first. */
+export const maxRecordedEndpoints = 32;
+
+/** Indices of the `count` largest totals, largest first. */
+function topIndices(totals: Float64Array, count: number): number[] {
+  return Array.from(totals.keys())
+    .sort((a, b) => totals[b]! - totals[a]!)
+    .slice(0, count);
+}
+
+/** Cuts a large profile down to its best endpoints, so that a record's size does not grow with the pool. */
+export function compactProfile(profile: ProfileTrace): void {
+  if (profile.candidates.length <= maxRecordedEndpoints) return;
+  const kept = topIndices(profile.totals, maxRecordedEndpoints);
+  const { candidates, totals } = profile;
+  profile.candidates = kept.map((i) => candidates[i]!);
+  profile.totals = Float64Array.from(kept, (i) => totals[i]!);
+  for (let s = 0; s < profile.scorers.length; s++) {
+    const trace = profile.scorers[s]!;
+    profile.scorers[s] = { ...trace, scores: Float64Array.from(kept, (i) => trace.scores[i]!) };
+  }
+}
+
+/** Notes values and ages of the signals that the configured plugins read. */
+export function captureSignals(
+  endpoints: readonly Endpoint[],
+  keys: readonly AttributeKey<unknown>[],
+  nowMs: number,
+): SignalTrace[] {
+  return keys.map((key) => {
+    const agesMs = new Float64Array(endpoints.length);
+    const values: unknown[] = [];
+    for (let i = 0; i < endpoints.length; i++) {
+      const endpoint = endpoints[i]!;
+      const at = endpoint.writtenAtMs[key.index];
+      agesMs[i] = at === undefined || at === Number.NEGATIVE_INFINITY ? Number.NaN : nowMs - at;
+      values.push(endpoint.values[key.index]);
+    }
+    return { key, values, agesMs };
+  });
+}

@@ -1,0 +1,136 @@
+export {
+  type AttributeKey,
+  type AttributeScope,
+  type AttributeType,
+  defineAttribute,
+} from "./attributes/attribute-key.ts";
+export { RequestAttributes } from "./attributes/attribute-store.ts";
+export {
+  ACTIVE_MODELS,
+  CACHE_BLOCK_SIZE,
+  CACHE_NUM_BLOCKS,
+  customMetric,
+  KV_CACHE_USAGE,
+  MAX_ACTIVE_MODELS,
+  RUNNING_REQUESTS_SIZE,
+  WAITING_MODELS,
+  WAITING_QUEUE_SIZE,
+} from "./attributes/metric-attributes.ts";
+export { PREFIX_MATCH, type PrefixMatch } from "./attributes/prefix-match.ts";
+export { AGENT_IDENTITY, SESSION_ID } from "./attributes/request-attributes.ts";
+export {
+  type MultiModalFeature,
+  type PromptTokens,
+  TOKENIZED_PROMPT,
+  type TokenizedPrompt,
+} from "./attributes/tokenized-prompt.ts";
+export { type Clock, systemClock, type Timers } from "./clock.ts";
+export { DecisionLog } from "./decision/decision-log.ts";
+export type { DecisionTrace } from "./decision/decision-record.ts";
+export {
+  type CandidateView,
+  type DecisionView,
+  describeDecision,
+  type FilterView,
+  type PluginView,
+  type ProfileView,
+  type ScoreView,
+  type SignalView,
+  type StageView,
+} from "./decision/describe-decision.ts";
+export { parseDurationMs } from "./duration.ts";
+export {
+  Endpoint,
+  type EndpointMetadata,
+  type EndpointSnapshot,
+  hostPort,
+  type Reachability,
+  slotTableLength,
+  writeAttribute,
+} from "./endpoint.ts";
+export { EppBug, EppError, errorText } from "./errors.ts";
+export { type HeaderMutation, Headers } from "./headers.ts";
+export { type LogFields, type Logger, silentLogger } from "./logger.ts";
+export {
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type MetricFamily,
+  type MetricOptions,
+  type MetricsRegistry,
+  noMetrics,
+} from "./metrics.ts";
+export type {
+  EndpointDiscovery,
+  EndpointEvent,
+  EndpointListener,
+  EndpointSink,
+  PollingExtractor,
+  PollingSource,
+  PollTarget,
+  PollTls,
+} from "./plugin/data-plugins.ts";
+export { createHost, type HostEnvironment } from "./plugin/create-host.ts";
+export type { ParamsIssue, ParamsOutcome, ParamsSchema } from "./plugin/params-schema.ts";
+export type {
+  ParsedRequest,
+  Parser,
+  PromptSegment,
+  ResponseContext,
+  ResponseReader,
+  Usage,
+} from "./plugin/parser.ts";
+export {
+  type AnyPluginDefinition,
+  type Consumes,
+  definePlugin,
+  type EndpointReader,
+  type EndpointWriter,
+  isPluginDefinition,
+  type PluginDefinition,
+  type PluginHost,
+  type PluginInstance,
+  type PluginKind,
+  type PluginLifecycle,
+  type PluginStability,
+  type RequestReader,
+  type RequestWriter,
+} from "./plugin/plugin.ts";
+export type {
+  Admitter,
+  DataProducer,
+  PreRequest,
+  RequestHeaderProcessor,
+  ResponseBodyEvent,
+  ResponseBodyProcessor,
+  ResponseHeaderProcessor,
+  ResponseHeadersEvent,
+  SaturationDetector,
+  Screener,
+  TerminationCause,
+} from "./plugin/request-plugins.ts";
+export { hasRole, type NamedPlugin, type Role, type Roles, rolesOf } from "./plugin/roles.ts";
+export type {
+  Filter,
+  Picker,
+  ProfileHandler,
+  ProfileResult,
+  ProfileResults,
+  SchedulingResult,
+  Scorer,
+} from "./plugin/scheduling-plugins.ts";
+export { InferenceRequest, type MetadataObject, type MetadataValue } from "./request.ts";
+export { type AdmissionController, admitAll, shedWhenSaturated } from "./request-control/admission.ts";
+export { Exchange, type Router, replyFor } from "./request-control/exchange.ts";
+export type { ExchangeSink, ImmediateReply, RoutedRequest } from "./request-control/exchange-sink.ts";
+export type { ModelRewrites, Objectives, RewriteChoice } from "./request-control/model-rewrite.ts";
+export { ParserSelection, requestPath } from "./request-control/parser-selection.ts";
+export { defaultProduceTimeoutMs, type ProducerLevels } from "./request-control/producer-run.ts";
+export { RequestControl, type RequestControlOptions } from "./request-control/request-control.ts";
+export { RequestMetrics } from "./request-control/request-metrics.ts";
+export { maxHeldResponseBytes } from "./request-control/response-phase.ts";
+export { type DropReason, httpStatusOf, RequestError, type RequestErrorCode } from "./request-error.ts";
+export { type EndpointRole, endpointRole, keepRoles, ROLE_LABEL } from "./roles-label.ts";
+export { type ExtensionPoint, PluginCalls } from "./scheduling/plugin-calls.ts";
+export { type SchedulingProfile, Scheduler, type SchedulerOptions, type WeightedScorer } from "./scheduling/scheduler.ts";
+export { aliasedHeaders, controlHeaders, wireNames } from "./wire-names.ts";

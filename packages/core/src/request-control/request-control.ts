@@ -1,0 +1,280 @@
+import type { AttributeKey } from "../attributes/attribute-key.ts";
+import { PREFIX_MATCH } from "../attributes/prefix-match.ts";
+import { AGENT_IDENTITY } from "../attributes/request-attributes.ts";
+import { TOKENIZED_PROMPT } from "../attributes/tokenized-prompt.ts";
+import type { Clock, Timers } from "../clock.ts";
+import type { DecisionLog } from "../decision/decision-log.ts";
+import { captureSignals, type DecisionTrace, maxRecordedEndpoints } from "../decision/decision-record.ts";
+import type { Endpoint } from "../endpoint.ts";
+import type {
+  Admitter,
+  PreRequest,
+  RequestHeaderProcessor,
+  Screener,
+} from "../plugin/request-plugins.ts";
+import type { NamedPlugin } from "../plugin/roles.ts";
+import type { SchedulingResult } from "../plugin/scheduling-plugins.ts";
+import type { InferenceRequest } from "../request.ts";
+import { RequestError } from "../request-error.ts";
+import type { ExtensionPoint, PluginCalls } from "../scheduling/plugin-calls.ts";
+import type { Scheduler } from "../scheduling/scheduler.ts";
+import { aliasedHeaders } from "../wire-names.ts";
+import type { AdmissionController } from "./admission.ts";
+import { applySubset, preferReachable, subsetHint } from "./candidates.ts";
+import { applyModelRewrite, type ModelRewrites, type Objectives } from "./model-rewrite.ts";
+import { type ProducerLevels, runProducers } from "./producer-run.ts";
+
+export interface RequestControlOptions {
+  readonly scheduler: Scheduler;
+  readonly endpoints: () => readonly Endpoint[];
+  readonly requestHeaderProcessors: readonly NamedPlugin<RequestHeaderProcessor>[];
+  readonly screeners: readonly NamedPlugin<Screener>[];
+  readonly producers: ProducerLevels;
+  readonly admitters: readonly NamedPlugin<Admitter>[];
+  readonly preRequests: readonly NamedPlugin<PreRequest>[];
+  readonly admission: AdmissionController;
+  readonly objectives?: Objectives;
+  readonly rewrites?: ModelRewrites;
+  /** Ignore the proxy's subset hint. */
+  readonly ignoreSubsetHint: boolean;
+  /** Endpoint attributes that the configured plugins read; their values and ages go into decision records. */
+  readonly recordedSignals: readonly AttributeKey<unknown>[];
+  readonly decisions: DecisionLog;
+  readonly calls: PluginCalls;
+  readonly clock: Clock;
+  readonly timers: Timers;
+}
+
+const noCandidates = (): RequestError =>
+  new RequestError(
+    "ServiceUnavailable",
+    "failed to find endpoint candidates for serving the request",
+    "rejected-no-endpoints",
+  );
+
+/**
+ * Takes a parsed request through the stages that end in a decision, in this order: model rewrite, objective, request
+ * header plugins, fairness id, admission, candidates, screeners, producers, admitters, scheduling, conditional decode,
+ * pre-request plugins. Plugins of one kind run in configuration order.
+ *
+ * Source: spec ext-proc section 5.
+ */
+export class RequestControl {
+  readonly #options: RequestControlOptions;
+
+  constructor(options: RequestControlOptions) {
+    this.#options = options;
+  }
+
+  /** Decides where the request goes. Returns a promise only if a stage had to wait. Never throws or rejects. */
+  route(request: InferenceRequest): SchedulingResult | RequestError | Promise<SchedulingResult | RequestError> {
+    const { clock, decisions } = this.#options;
+    const startMs = clock.now();
+    request.nowMs = startMs;
+    const trace = decisions.begin();
+    const finish = (outcome: SchedulingResult | RequestError): SchedulingResult | RequestError => {
+      if (trace !== undefined) this.#finishTrace(trace, request, outcome, clock.now() - startMs);
+      return outcome;
+    };
+
+    const refused = this.#beforeAdmission(request, trace);
+    if (refused !== undefined) return finish(refused);
+
+    const admission = this.#options.admission.admit(request);
+    if (admission instanceof Promise) {
+      return admission
+        .then((denied) => {
+          trace?.stages.push({
+            stage: "admission",
+            plugin: undefined,
+            durationMs: clock.now() - startMs,
+            remaining: undefined,
+            problem: denied?.message,
+          });
+          return denied ?? this.#afterAdmission(request, trace);
+        })
+        .then(finish);
+    }
+    if (admission !== undefined) return finish(admission);
+    const routed = this.#afterAdmission(request, trace);
+    return routed instanceof Promise ? routed.then(finish) : finish(routed);
+  }
+
+  /** Endpoints that a request with this metadata may go to, without looking at the request itself. */
+  candidates(request: Pick<InferenceRequest, "proxyMetadata">): readonly Endpoint[] {
+    const all = this.#options.endpoints();
+    const hint = this.#options.ignoreSubsetHint ? undefined : subsetHint(request.proxyMetadata);
+    return preferReachable(hint === undefined ? all : applySubset(all, hint));
+  }
+
+  #beforeAdmission(request: InferenceRequest, trace: DecisionTrace | undefined): RequestError | undefined {
+    const unknownModel = applyModelRewrite(request, this.#options.rewrites);
+    if (unknownModel !== undefined) return unknownModel;
+    const objective = request.headers.getAliased(aliasedHeaders.objective);
+    if (objective !== undefined) request.priority = this.#options.objectives?.priorityOf(objective) ?? 0;
+    const error = this.#hooks("RequestHeader", this.#options.requestHeaderProcessors, trace, (plugin) =>
+      plugin.requestHeaders(request),
+    );
+    if (error !== undefined) return error;
+    request.fairnessId =
+      request.headers.getAliased(aliasedHeaders.fairnessId) ||
+      request.attributes.get(AGENT_IDENTITY) ||
+      "default-flow";
+    return undefined;
+  }
+
+  #afterAdmission(
+    request: InferenceRequest,
+    trace: DecisionTrace | undefined,
+  ): SchedulingResult | RequestError | Promise<SchedulingResult | RequestError> {
+    const { clock, timers, calls, screeners, producers } = this.#options;
+    let candidates = this.candidates(request);
+    if (trace !== undefined) {
+      trace.knownEndpoints = this.#options.endpoints().length;
+      trace.stages.push({
+        stage: "candidates",
+        plugin: undefined,
+        durationMs: 0,
+        remaining: candidates.length,
+        problem: undefined,
+      });
+    }
+    if (candidates.length === 0) return noCandidates();
+    if (screeners.length > 0) {
+      candidates = this.#screen(request, candidates, trace);
+      if (candidates.length === 0) {
+        return new RequestError(
+          "ServiceUnavailable",
+          "screeners eliminated all endpoint candidates",
+          "rejected-no-endpoints",
+        );
+      }
+    }
+    const waiting = runProducers(producers, request, candidates, trace?.stages, { calls, clock, timers });
+    return waiting === undefined
+      ? this.#decide(request, candidates, trace)
+      : waiting.then(() => this.#decide(request, candidates, trace));
+  }
+
+  #screen(
+    request: InferenceRequest,
+    candidates: readonly Endpoint[],
+    trace: DecisionTrace | undefined,
+  ): readonly Endpoint[] {
+    const { calls, clock } = this.#options;
+    let left = candidates;
+    for (const screener of this.#options.screeners) {
+      const startMs = clock.now();
+      let problem: string | undefined;
+      try {
+        const kept = new Set(screener.instance.screen(request, candidates));
+        left = left.filter((endpoint) => kept.has(endpoint));
+      } catch (thrown: unknown) {
+        // A screener guards correctness (for instance, which revision may serve): without its answer nothing is safe.
+        calls.failed("Screener", screener, "threw; it keeps no endpoint", thrown);
+        problem = "threw";
+        left = [];
+      }
+      const durationMs = clock.now() - startMs;
+      calls.observe("Screener", screener, durationMs);
+      trace?.stages.push({ stage: "screener", plugin: screener, durationMs, remaining: left.length, problem });
+    }
+    return left;
+  }
+
+  #decide(
+    request: InferenceRequest,
+    candidates: readonly Endpoint[],
+    trace: DecisionTrace | undefined,
+  ): SchedulingResult | RequestError {
+    const denied = this.#hooks("Admission", this.#options.admitters, trace, (plugin) =>
+      plugin.admitRequest(request, candidates),
+    );
+    if (denied !== undefined) return denied;
+    const result = this.#options.scheduler.schedule(request, candidates, trace);
+    if (result instanceof RequestError) return result;
+    const missed = conditionalDecodeMiss(request, result);
+    if (missed !== undefined) return missed;
+    return this.#preRequests(request, result, trace) ?? result;
+  }
+
+  /** Runs all, also after one failed: later ones may have to record the decision. */
+  #preRequests(
+    request: InferenceRequest,
+    result: SchedulingResult,
+    trace: DecisionTrace | undefined,
+  ): RequestError | undefined {
+    const failures: { readonly plugin: NamedPlugin<PreRequest>; readonly error: RequestError }[] = [];
+    for (const plugin of this.#options.preRequests) {
+      const error = this.#hooks("PreRequest", [plugin], trace, (instance) => instance.preRequest(request, result));
+      if (error !== undefined) failures.push({ plugin, error });
+    }
+    if (failures.length <= 1) return failures[0]?.error;
+    return new RequestError(
+      "Internal",
+      failures
+        .map(({ plugin, error }) => `PreRequest "${plugin.name}/${plugin.type}" failed: ${error.message}`)
+        .join("\n"),
+    );
+  }
+
+  /** Calls one hook of each plugin in order until one refuses. */
+  #hooks<I>(
+    point: ExtensionPoint,
+    plugins: readonly NamedPlugin<I>[],
+    trace: DecisionTrace | undefined,
+    call: (instance: I) => RequestError | undefined,
+  ): RequestError | undefined {
+    const { calls, clock } = this.#options;
+    for (const plugin of plugins) {
+      const startMs = clock.now();
+      let error: RequestError | undefined;
+      try {
+        error = call(plugin.instance);
+      } catch (thrown: unknown) {
+        if (thrown instanceof RequestError) error = thrown;
+        else {
+          calls.failed(point, plugin, "threw", thrown);
+          error = new RequestError("Internal", `plugin "${plugin.name}" failed`);
+        }
+      }
+      const durationMs = clock.now() - startMs;
+      calls.observe(point, plugin, durationMs);
+      trace?.stages.push({ stage: point, plugin, durationMs, remaining: undefined, problem: error?.message });
+      if (error !== undefined) return error;
+    }
+    return undefined;
+  }
+
+  #finishTrace(
+    trace: DecisionTrace,
+    request: InferenceRequest,
+    outcome: SchedulingResult | RequestError,
+    durationMs: number,
+  ): void {
+    trace.requestId = request.id;
+    trace.model = request.incomingModel;
+    trace.targetModel = request.targetModel;
+    trace.priority = request.priority;
+    trace.fairnessId = request.fairnessId;
+    trace.promptTokens = request.attributes.get(TOKENIZED_PROMPT.from())?.totalTokens;
+    trace.durationMs = durationMs;
+    const primary =
+      trace.profiles.find((profile) => profile.profile === trace.primaryProfile) ?? trace.profiles.at(-1);
+    trace.signalEndpoints = primary?.candidates.slice(0, maxRecordedEndpoints) ?? [];
+    trace.signals = captureSignals(trace.signalEndpoints, this.#options.recordedSignals, request.nowMs);
+    trace.outcome = outcome instanceof RequestError ? outcome : "routed";
+  }
+}
+
+/** `Prefer: if-available` asks for an endpoint that already holds part of the prompt, or a 412. */
+function conditionalDecodeMiss(request: InferenceRequest, result: SchedulingResult): RequestError | undefined {
+  const prefer = request.headers.get("prefer");
+  if (prefer === undefined) return undefined;
+  const conditional = prefer.split(",").some((entry) => entry.split(";", 1)[0]!.trim().toLowerCase() === "if-available");
+  if (!conditional) return undefined;
+  const target = result.profiles.get(result.primaryProfile)?.targets[0];
+  const match = request.attributes.get(PREFIX_MATCH.from());
+  if (target !== undefined && match !== undefined && (match.matchedBlocks[target.slot] ?? 0) > 0) return undefined;
+  return new RequestError("PreconditionFailed", "no decode worker has the requested KV cache");
+}

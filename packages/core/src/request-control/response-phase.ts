@@ -1,0 +1,219 @@
+import { errorText } from "../errors.ts";
+import { Headers } from "../headers.ts";
+import type { Parser, ResponseReader, Usage } from "../plugin/parser.ts";
+import type { TerminationCause } from "../plugin/request-plugins.ts";
+import type { NamedPlugin } from "../plugin/roles.ts";
+import type { SchedulingResult } from "../plugin/scheduling-plugins.ts";
+import type { InferenceRequest, MetadataObject, MetadataValue } from "../request.ts";
+import { wireNames } from "../wire-names.ts";
+import type { Router } from "./exchange.ts";
+import type { ExchangeSink } from "./exchange-sink.ts";
+
+/**
+ * An answer that is not a stream is held back until it is complete, up to this many bytes; a longer one passes on as it
+ * comes.
+ */
+export const maxHeldResponseBytes: number = 1024 * 1024;
+
+const noBytes = new Uint8Array(0);
+
+interface Init {
+  readonly router: Router;
+  readonly sink: ExchangeSink;
+  readonly request: InferenceRequest | undefined;
+  readonly result: SchedulingResult | undefined;
+  readonly parser: NamedPlugin<Parser> | undefined;
+  readonly receivedAtMs: number;
+}
+
+/** The answer's half of an exchange. */
+export class ResponsePhase {
+  readonly #init: Init;
+  #headers: Headers = new Headers();
+  #streaming: boolean;
+  #reader: ResponseReader | undefined;
+  #held: Uint8Array[] | undefined = [];
+  #heldBytes = 0;
+  #started = false;
+  #finished = false;
+  #brokenReader = false;
+  #dynamicMetadata: Map<string, Map<string, MetadataValue>> | undefined;
+  /** The model server answered with an error status. */
+  modelServerError = false;
+  /** The whole answer passed. */
+  complete = false;
+
+  constructor(init: Init) {
+    this.#init = init;
+    this.#streaming = init.request?.body.stream ?? false;
+  }
+
+  get usage(): Usage | undefined {
+    return this.#reader?.usage;
+  }
+
+  headers(headers: Headers, endOfStream: boolean, metadata: MetadataObject): void {
+    const { router, sink, request, result } = this.#init;
+    this.#headers = headers;
+    const status = Number(headers.get(":status") ?? headers.get("status") ?? Number.NaN);
+    this.modelServerError = !Number.isNaN(status) && (status < 200 || status > 299);
+    const contentType = headers.get("content-type");
+    if (contentType !== undefined) this.#streaming = contentType.toLowerCase().includes("text/event-stream");
+    const setHeaders = new Map<string, string>([[wireNames.wentIntoResponseHeaders, "true"]]);
+    if (request !== undefined && result !== undefined) {
+      const event = {
+        headers,
+        status: Number.isNaN(status) ? undefined : status,
+        servedBy: servedEndpoint(metadata),
+        proxyMetadata: metadata,
+        setHeaders,
+      };
+      for (const plugin of router.responseHeaderProcessors) {
+        const startMs = router.clock.now();
+        try {
+          plugin.instance.responseHeaders(request, result, event);
+        } catch (thrown: unknown) {
+          router.calls.failed("ResponseReceived", plugin, "threw", thrown);
+        }
+        router.calls.observe("ResponseReceived", plugin, router.clock.now() - startMs);
+      }
+    }
+    sink.responseHeaders({ set: [...setHeaders], remove: [] });
+    if (endOfStream) {
+      this.#step(noBytes, true);
+      this.complete = true;
+    }
+  }
+
+  body(bytes: Uint8Array, endOfStream: boolean): void {
+    if (this.#finished) return;
+    if (!this.#streaming && this.#held !== undefined) {
+      if (bytes.length > 0) {
+        this.#held.push(bytes);
+        this.#heldBytes += bytes.length;
+      }
+      if (!endOfStream && this.#heldBytes <= maxHeldResponseBytes) return;
+      const held = this.#release();
+      if (!endOfStream) this.#held = undefined;
+      this.#pass(held, endOfStream);
+      return;
+    }
+    this.#pass(bytes, endOfStream);
+  }
+
+  trailers(): void {
+    if (!this.#finished) {
+      const held = this.#streaming ? noBytes : this.#release();
+      const out = this.#step(held, true);
+      this.complete = true;
+      if (out.length > 0) this.#init.sink.responseBody(out, false, this.#metadata());
+    }
+    this.#init.sink.responseTrailers();
+  }
+
+  /** Gives the plugins their last event if the answer did not end by itself. */
+  finish(cause: Exclude<TerminationCause, "natural">): void {
+    if (!this.#finished) this.#notify(0, true, cause);
+    this.#finished = true;
+  }
+
+  #pass(bytes: Uint8Array, endOfStream: boolean): void {
+    const out = this.#step(bytes, endOfStream);
+    if (endOfStream) this.complete = true;
+    this.#init.sink.responseBody(out, endOfStream, endOfStream ? this.#metadata() : undefined);
+  }
+
+  #release(): Uint8Array {
+    const held = this.#held ?? [];
+    this.#held = [];
+    const bytes = this.#heldBytes;
+    this.#heldBytes = 0;
+    if (held.length === 0) return noBytes;
+    if (held.length === 1) return held[0]!;
+    const whole = new Uint8Array(bytes);
+    let offset = 0;
+    for (const chunk of held) {
+      whole.set(chunk, offset);
+      offset += chunk.length;
+    }
+    return whole;
+  }
+
+  /** Lets the parser and the plugins see the next bytes; returns what to send on. */
+  #step(bytes: Uint8Array, endOfStream: boolean): Uint8Array {
+    const { router, request, parser, receivedAtMs } = this.#init;
+    if (!this.#started && bytes.length > 0) {
+      router.metrics.firstByte(request, this.#streaming, (router.clock.now() - receivedAtMs) / 1000);
+    }
+    let out = bytes;
+    if (parser !== undefined && !this.#brokenReader) {
+      try {
+        this.#reader ??= parser.instance.responseReader(request?.body, {
+          headers: this.#headers,
+          streaming: this.#streaming,
+          restoreModel: this.#restoreModel(),
+        });
+        out = this.#reader.chunk(bytes, endOfStream);
+      } catch (thrown: unknown) {
+        this.#brokenReader = true;
+        router.calls.failed("ResponseParsing", parser, `threw: ${errorText(thrown)}`, thrown);
+      }
+    }
+    this.#notify(bytes.length, endOfStream, endOfStream ? "natural" : undefined);
+    if (bytes.length > 0) this.#started = true;
+    if (endOfStream) this.#finished = true;
+    return out;
+  }
+
+  #notify(chunkBytes: number, endOfStream: boolean, terminationCause: TerminationCause | undefined): void {
+    const { router, request, result } = this.#init;
+    if (request === undefined || result === undefined || router.responseBodyProcessors.length === 0) return;
+    const event = {
+      startOfStream: !this.#started,
+      endOfStream,
+      chunkBytes,
+      usage: this.#reader?.usage,
+      streamedEvents: this.#reader?.events ?? 0,
+      terminationCause,
+      setDynamicMetadata: (namespace: string, key: string, value: MetadataValue): void => {
+        this.#dynamicMetadata ??= new Map();
+        let values = this.#dynamicMetadata.get(namespace);
+        if (values === undefined) {
+          values = new Map();
+          this.#dynamicMetadata.set(namespace, values);
+        }
+        values.set(key, value);
+      },
+    };
+    for (const plugin of router.responseBodyProcessors) {
+      const startMs = router.clock.now();
+      try {
+        plugin.instance.responseBody(request, result, event);
+      } catch (thrown: unknown) {
+        router.calls.failed("ResponseStreaming", plugin, "threw", thrown);
+      }
+      router.calls.observe("ResponseStreaming", plugin, router.clock.now() - startMs);
+    }
+  }
+
+  #restoreModel(): { readonly from: string; readonly to: string } | undefined {
+    const { request } = this.#init;
+    if (request === undefined || request.targetModel === request.incomingModel) return undefined;
+    if (request.targetModel === "" || request.incomingModel === "") return undefined;
+    return { from: request.targetModel, to: request.incomingModel };
+  }
+
+  #metadata(): MetadataObject | undefined {
+    if (this.#dynamicMetadata === undefined) return undefined;
+    return Object.fromEntries(
+      Array.from(this.#dynamicMetadata, ([namespace, values]) => [namespace, Object.fromEntries(values)]),
+    );
+  }
+}
+
+function servedEndpoint(metadata: MetadataObject): string | undefined {
+  const namespace = metadata[wireNames.lbNamespace];
+  if (typeof namespace !== "object" || namespace === null || Array.isArray(namespace)) return undefined;
+  const served = (namespace as MetadataObject)[wireNames.destinationServed];
+  return typeof served === "string" ? served : undefined;
+}

@@ -1,0 +1,1 @@
+export { queueScorer as default } from "./queue-scorer.ts";
