@@ -1,0 +1,181 @@
+import {
+  Exchange,
+  type ExchangeSink,
+  type HeaderMutation,
+  Headers,
+  type ImmediateReply,
+  type MetadataObject,
+  type RoutedRequest,
+  type Router,
+  wireNames,
+} from "@pointsman/core";
+import { type RpcHandler, type RpcMethod, type RpcStream, rpcStatus } from "@pointsman/grpc-transport";
+import {
+  decodeProcessingRequest,
+  encodeBodyResponsePrefix,
+  encodeHeadersResponse,
+  encodeImmediateResponse,
+  encodeTrailersResponse,
+} from "@pointsman/proto";
+
+/** Full name of the RPC. */
+export const processMethod = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
+
+/** Largest body in one reply. Source: spec ext-proc section 1.2. */
+export const maxReplyBodyBytes: number = 62_000;
+
+const noBytes = new Uint8Array(0);
+const newHeaders = (): Headers => new Headers();
+
+/** Serves ext_proc streams: one exchange each, on the router that is current when the stream opens. */
+export function extProcMethod(router: () => Router): RpcMethod {
+  return (stream) => new ExtProcSession(router(), stream);
+}
+
+/**
+ * One ext_proc stream. Translates messages to calls of an exchange and back, and keeps replies in the order that Envoy
+ * demands: request headers, request body, then the response's.
+ */
+class ExtProcSession implements RpcHandler, ExchangeSink {
+  readonly #stream: RpcStream;
+  readonly #exchange: Exchange;
+  #over = false;
+
+  constructor(router: Router, stream: RpcStream) {
+    this.#stream = stream;
+    this.#exchange = new Exchange(router, this);
+  }
+
+  message(bytes: Uint8Array): void {
+    if (this.#over) return;
+    const message = decodeProcessingRequest(bytes, newHeaders);
+    if (typeof message === "string") {
+      this.#fail(`malformed ProcessingRequest: ${message}`);
+      return;
+    }
+    const { metadata } = message;
+    switch (message.kind) {
+      case "requestHeaders":
+        if (message.headers === undefined) this.#fail("request_headers without headers");
+        else this.#exchange.requestHeaders(message.headers, message.endOfStream, metadata);
+        return;
+      case "requestBody":
+        this.#exchange.requestBody(message.body, message.endOfStream, metadata);
+        return;
+      case "requestTrailers":
+        this.#exchange.requestTrailers();
+        return;
+      case "responseHeaders":
+        if (message.headers === undefined) this.#fail("response_headers without headers");
+        else this.#exchange.responseHeaders(message.headers, message.endOfStream, metadata);
+        return;
+      case "responseBody":
+        this.#exchange.responseBody(message.body, message.endOfStream);
+        return;
+      case "responseTrailers":
+        this.#exchange.responseTrailers();
+        return;
+      case undefined:
+        this.#fail("ProcessingRequest without a known request");
+    }
+  }
+
+  halfClose(): void {
+    this.#end("error");
+  }
+
+  cancelled(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#exchange.close("client-disconnect");
+  }
+
+  routed(request: RoutedRequest): void {
+    const lb: Record<string, string | Readonly<Record<string, number>>> = {
+      [wireNames.destination]: request.destination,
+    };
+    if (request.scores !== undefined) lb[wireNames.destinationScores] = request.scores;
+    this.#stream.send([
+      encodeHeadersResponse("request", request.headers.set, request.headers.remove, {
+        clearRouteCache: true,
+        metadata: { [wireNames.lbNamespace]: lb },
+      }),
+    ]);
+    if (request.hasBody) this.#sendBody("request", request.body, !request.trailersFollow, undefined);
+    if (request.trailersFollow) this.requestTrailers();
+    if (request.skipResponse) this.#end("error");
+  }
+
+  reply(reply: ImmediateReply): void {
+    this.#stream.send([encodeImmediateResponse(reply.status, reply.body, reply.headers)]);
+    this.#end("error");
+  }
+
+  requestTrailers(): void {
+    this.#stream.send([encodeTrailersResponse("request")]);
+  }
+
+  responseHeaders(headers: HeaderMutation): void {
+    this.#stream.send([encodeHeadersResponse("response", headers.set, headers.remove)]);
+  }
+
+  responseBody(bytes: Uint8Array, endOfStream: boolean, metadata: MetadataObject | undefined): void {
+    this.#sendBody("response", [bytes], endOfStream, metadata);
+  }
+
+  responseTrailers(): void {
+    this.#stream.send([encodeTrailersResponse("response")]);
+  }
+
+  /** Sends a body in pieces of at most {@link maxReplyBodyBytes}; the last piece alone carries the end and the metadata. */
+  #sendBody(
+    phase: "request" | "response",
+    slices: readonly Uint8Array[],
+    endOfStream: boolean,
+    metadata: MetadataObject | undefined,
+  ): void {
+    let left = 0;
+    for (const slice of slices) left += slice.length;
+    if (left === 0) {
+      this.#stream.send([encodeBodyResponsePrefix(phase, 0, endOfStream, metadata), noBytes]);
+      return;
+    }
+    let index = 0;
+    let offset = 0;
+    while (left > 0) {
+      const pieceBytes = Math.min(left, maxReplyBodyBytes);
+      left -= pieceBytes;
+      const message: Uint8Array[] = [
+        encodeBodyResponsePrefix(phase, pieceBytes, endOfStream && left === 0, left === 0 ? metadata : undefined),
+      ];
+      let wanted = pieceBytes;
+      while (wanted > 0) {
+        const slice = slices[index]!;
+        const taken = Math.min(wanted, slice.length - offset);
+        if (taken > 0) message.push(slice.subarray(offset, offset + taken));
+        wanted -= taken;
+        offset += taken;
+        if (offset === slice.length) {
+          index++;
+          offset = 0;
+        }
+      }
+      this.#stream.send(message);
+    }
+  }
+
+  #fail(problem: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stream.end({ code: rpcStatus.invalidArgument, message: problem });
+    this.#exchange.close("error");
+  }
+
+  /** Ends the stream; `cause` counts for an answer that is not complete. */
+  #end(cause: "error"): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stream.end();
+    this.#exchange.close(cause);
+  }
+}

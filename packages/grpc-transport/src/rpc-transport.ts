@@ -1,0 +1,77 @@
+/** gRPC status codes that servers here send. Source: the gRPC specification. */
+export const rpcStatus = {
+  ok: 0,
+  cancelled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  resourceExhausted: 8,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+} as const;
+
+/** How an RPC ends. */
+export interface RpcEnd {
+  readonly code: number;
+  readonly message: string;
+}
+
+/** The server's side of one RPC. */
+export interface RpcStream {
+  /**
+   * Sends one message, given as slices that are sent one after the other. The slices must stay unchanged until sent.
+   * Ignored after the end.
+   */
+  send(slices: readonly Uint8Array[]): void;
+  /** Ends the RPC with a status, OK by default; what was sent before goes out first. Later calls are ignored. */
+  end(status?: RpcEnd): void;
+}
+
+/** What a service does with one RPC. The methods must not throw. */
+export interface RpcHandler {
+  /** One whole message. The bytes stay valid and unchanged. */
+  message(bytes: Uint8Array): void;
+  /** The client will send no more. */
+  halfClose(): void;
+  /** The RPC is over before the server ended it: the client cancelled, its deadline passed, the connection broke. */
+  cancelled(): void;
+}
+
+/** Opens RPCs of one method. */
+export type RpcMethod = (stream: RpcStream) => RpcHandler;
+
+export interface RpcTls {
+  /** PEM. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface RpcServerOptions {
+  readonly host: string;
+  /** 0 chooses a free port. */
+  readonly port: number;
+  /** Plaintext when absent. */
+  readonly tls?: RpcTls;
+  /** By path, such as `/envoy.service.ext_proc.v3.ExternalProcessor/Process`. */
+  readonly methods: ReadonlyMap<string, RpcMethod>;
+  /** A larger message ends its RPC with RESOURCE_EXHAUSTED. */
+  readonly maxReceiveBytes: number;
+  /** A larger message of ours ends its RPC with RESOURCE_EXHAUSTED; unlimited when absent. */
+  readonly maxSendBytes?: number;
+}
+
+/**
+ * A gRPC server that knows methods as streams of bytes. Implementations differ in speed, not in behaviour: one set of
+ * tests runs on all of them.
+ */
+export interface RpcServer {
+  /** Starts to listen. Rejects when the port cannot be had. */
+  start(): Promise<{ readonly port: number }>;
+  /** Takes no new RPCs and waits for the open ones, at most `timeoutMs`; then ends what is left. */
+  drain(timeoutMs: number): Promise<void>;
+  /** Ends everything at once. */
+  stop(): void;
+}
+
+export type RpcServerFactory = (options: RpcServerOptions) => RpcServer;

@@ -1,0 +1,178 @@
+import { readStruct, setOwn, type StructObject } from "./struct-codec.ts";
+import { MalformedMessage, WireReader } from "./wire-reader.ts";
+
+/** Collects headers in order: names in lower case as Envoy sends them, values with one character per byte. */
+export interface HeaderCollector {
+  append(name: string, value: string): void;
+}
+
+/** The kinds of message a proxy sends, by protobuf field number. */
+const kinds = [
+  undefined,
+  undefined,
+  "requestHeaders",
+  "responseHeaders",
+  "requestBody",
+  "responseBody",
+  "requestTrailers",
+  "responseTrailers",
+] as const;
+
+export type ExtProcKind = Exclude<(typeof kinds)[number], undefined>;
+
+/** A decoded `ProcessingRequest`. One shape for all kinds; what a kind does not carry is empty. */
+export interface ExtProcMessage<H> {
+  /** `undefined` when the message says nothing this side knows. */
+  kind: ExtProcKind | undefined;
+  /** Headers or trailers; `undefined` where the message has no header map. */
+  headers: H | undefined;
+  /** Slice of the input. */
+  body: Uint8Array;
+  endOfStream: boolean;
+  metadata: StructObject;
+}
+
+const noBytes = new Uint8Array(0);
+const noMetadata: StructObject = Object.freeze({});
+
+/**
+ * Decodes a `ProcessingRequest`.
+ *
+ * Equal to what protobuf-es decodes, unknown fields left out, except that header values are read with one character per
+ * byte. Returns a text that says what is wrong for malformed bytes; never throws.
+ */
+export function decodeProcessingRequest<H extends HeaderCollector>(
+  bytes: Uint8Array,
+  newHeaders: () => H,
+): ExtProcMessage<H> | string {
+  const message: ExtProcMessage<H> = {
+    kind: undefined,
+    headers: undefined,
+    body: noBytes,
+    endOfStream: false,
+    metadata: noMetadata,
+  };
+  try {
+    const reader = new WireReader(bytes);
+    while (!reader.done) {
+      const tag = reader.tag();
+      const field = tag >>> 3;
+      if ((tag & 7) !== 2 || field < 2 || field > 8) {
+        reader.skip(tag);
+        continue;
+      }
+      if (field === 8) {
+        reader.message((inner) => readMetadata(inner, message));
+        continue;
+      }
+      const kind = kinds[field]!;
+      if (message.kind !== kind) {
+        // The last member of a oneof wins; a repeat of the same one is merged.
+        message.kind = kind;
+        message.headers = undefined;
+        message.body = noBytes;
+        message.endOfStream = false;
+      }
+      if (field <= 3) reader.message((inner) => readHttpHeaders(inner, message, newHeaders));
+      else if (field <= 5) reader.message((inner) => readHttpBody(inner, message));
+      else reader.message((inner) => readTrailers(inner, message, newHeaders));
+    }
+    return message;
+  } catch (thrown: unknown) {
+    if (thrown instanceof MalformedMessage) return thrown.message;
+    // The text decoder's complaint about invalid UTF-8.
+    if (thrown instanceof TypeError) return "string is not valid UTF-8";
+    throw thrown;
+  }
+}
+
+function readHttpHeaders<H extends HeaderCollector>(
+  reader: WireReader,
+  message: ExtProcMessage<H>,
+  newHeaders: () => H,
+): void {
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag === 10) readHeaderMap(reader, message, newHeaders);
+    else if (tag === 24) message.endOfStream = reader.bool();
+    else reader.skip(tag);
+  }
+}
+
+function readTrailers<H extends HeaderCollector>(
+  reader: WireReader,
+  message: ExtProcMessage<H>,
+  newHeaders: () => H,
+): void {
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag === 10) readHeaderMap(reader, message, newHeaders);
+    else reader.skip(tag);
+  }
+}
+
+function readHeaderMap<H extends HeaderCollector>(
+  reader: WireReader,
+  message: ExtProcMessage<H>,
+  newHeaders: () => H,
+): void {
+  message.headers ??= newHeaders();
+  const { headers } = message;
+  reader.message((map) => {
+    while (!map.done) {
+      const tag = map.tag();
+      if (tag !== 10) {
+        map.skip(tag);
+        continue;
+      }
+      let key = "";
+      let value = "";
+      let raw = "";
+      map.message((header) => {
+        while (!header.done) {
+          const headerTag = header.tag();
+          if (headerTag === 10) key = header.latin1();
+          else if (headerTag === 18) value = header.latin1();
+          else if (headerTag === 26) raw = header.latin1();
+          else header.skip(headerTag);
+        }
+      });
+      headers.append(key, raw === "" ? value : raw);
+    }
+  });
+}
+
+function readHttpBody<H>(reader: WireReader, message: ExtProcMessage<H>): void {
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag === 10) message.body = reader.bytes();
+    else if (tag === 16) message.endOfStream = reader.bool();
+    else reader.skip(tag);
+  }
+}
+
+function readMetadata<H>(reader: WireReader, message: ExtProcMessage<H>): void {
+  const metadata: Record<string, StructObject> = message.metadata === noMetadata ? {} : { ...(message.metadata as Record<string, StructObject>) };
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag !== 10) {
+      reader.skip(tag);
+      continue;
+    }
+    let key = "";
+    let value: StructObject = {};
+    reader.message((entry) => {
+      while (!entry.done) {
+        const entryTag = entry.tag();
+        if (entryTag === 10) key = entry.string();
+        else if (entryTag === 18) {
+          entry.message((inner) => {
+            value = readStruct(inner);
+          });
+        } else entry.skip(entryTag);
+      }
+    });
+    setOwn(metadata, key, value);
+  }
+  message.metadata = metadata;
+}

@@ -1,0 +1,85 @@
+import { encodeStruct, type StructObject } from "./struct-codec.ts";
+import { varintSize, WireWriter } from "./wire-writer.ts";
+
+export type HeaderPairs = readonly (readonly [name: string, value: string])[];
+
+function headerMutation(set: HeaderPairs, remove: readonly string[]): Uint8Array {
+  const writer = new WireWriter(256);
+  for (const [name, value] of set) {
+    const header = 1 + varintSize(name.length) + name.length + 1 + varintSize(value.length) + value.length;
+    writer.varint(10);
+    writer.varint(1 + varintSize(header) + header);
+    writer.varint(10);
+    writer.varint(header);
+    writer.latin1(10, name);
+    writer.latin1(26, value);
+  }
+  for (const name of remove) writer.latin1(18, name);
+  return writer.finish();
+}
+
+/** Encodes the reply to request headers (field 1) or response headers (field 2). */
+export function encodeHeadersResponse(
+  phase: "request" | "response",
+  set: HeaderPairs,
+  remove: readonly string[],
+  options: { readonly clearRouteCache?: boolean; readonly metadata?: StructObject | undefined } = {},
+): Uint8Array {
+  const common = new WireWriter(320);
+  common.bytes(18, headerMutation(set, remove));
+  if (options.clearRouteCache === true) common.varintField(40, 1);
+  const headersResponse = new WireWriter(336);
+  headersResponse.bytes(10, common.finish());
+  const writer = new WireWriter(512);
+  writer.bytes(phase === "request" ? 10 : 18, headersResponse.finish());
+  if (options.metadata !== undefined) writer.bytes(66, encodeStruct(options.metadata));
+  return writer.finish();
+}
+
+/**
+ * Encodes all of a body reply but the body's own bytes, which follow: the body is the last field of the innermost
+ * message, so that it can be sent as it was received.
+ */
+export function encodeBodyResponsePrefix(
+  phase: "request" | "response",
+  bodyBytes: number,
+  endOfStream: boolean,
+  metadata?: StructObject,
+): Uint8Array {
+  const streamed = (endOfStream ? 2 : 0) + 1 + varintSize(bodyBytes) + bodyBytes;
+  const mutation = 1 + varintSize(streamed) + streamed;
+  const common = 1 + varintSize(mutation) + mutation;
+  const response = 1 + varintSize(common) + common;
+  const writer = new WireWriter(48);
+  if (metadata !== undefined) writer.bytes(66, encodeStruct(metadata));
+  writer.varint(phase === "request" ? 26 : 34);
+  writer.varint(response);
+  writer.varint(10);
+  writer.varint(common);
+  writer.varint(26);
+  writer.varint(mutation);
+  writer.varint(26);
+  writer.varint(streamed);
+  if (endOfStream) writer.varintField(16, 1);
+  writer.varint(10);
+  writer.varint(bodyBytes);
+  return writer.finish();
+}
+
+/** Encodes the reply to trailers, which changes nothing. */
+export function encodeTrailersResponse(phase: "request" | "response"): Uint8Array {
+  return Uint8Array.of(phase === "request" ? 42 : 50, 0);
+}
+
+/** Encodes a reply to the client in place of the upstream's. */
+export function encodeImmediateResponse(status: number, body: string, headers: HeaderPairs): Uint8Array {
+  const http = new WireWriter(8);
+  http.varintField(8, status);
+  const immediate = new WireWriter(128);
+  immediate.bytes(10, http.finish());
+  if (headers.length > 0) immediate.bytes(18, headerMutation(headers, []));
+  immediate.string(26, body);
+  const writer = new WireWriter(160);
+  writer.bytes(58, immediate.finish());
+  return writer.finish();
+}

@@ -1,0 +1,14 @@
+export {
+  decodeProcessingRequest,
+  type ExtProcKind,
+  type ExtProcMessage,
+  type HeaderCollector,
+} from "./ext-proc-decode.ts";
+export {
+  encodeBodyResponsePrefix,
+  encodeHeadersResponse,
+  encodeImmediateResponse,
+  encodeTrailersResponse,
+  type HeaderPairs,
+} from "./ext-proc-encode.ts";
+export type { StructObject, StructValue } from "./struct-codec.ts";
