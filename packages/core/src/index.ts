@@ -60,6 +60,7 @@ export {
   type MetricsRegistry,
   noMetrics,
 } from "./metrics.ts";
+export { createHost, type HostEnvironment } from "./plugin/create-host.ts";
 export type {
   EndpointDiscovery,
   EndpointEvent,
@@ -70,7 +71,6 @@ export type {
   PollTarget,
   PollTls,
 } from "./plugin/data-plugins.ts";
-export { createHost, type HostEnvironment } from "./plugin/create-host.ts";
 export type { ParamsIssue, ParamsOutcome, ParamsSchema } from "./plugin/params-schema.ts";
 export type {
   ParsedRequest,
@@ -132,5 +132,10 @@ export { maxHeldResponseBytes } from "./request-control/response-phase.ts";
 export { type DropReason, httpStatusOf, RequestError, type RequestErrorCode } from "./request-error.ts";
 export { type EndpointRole, endpointRole, keepRoles, ROLE_LABEL } from "./roles-label.ts";
 export { type ExtensionPoint, PluginCalls } from "./scheduling/plugin-calls.ts";
-export { type SchedulingProfile, Scheduler, type SchedulerOptions, type WeightedScorer } from "./scheduling/scheduler.ts";
+export {
+  Scheduler,
+  type SchedulerOptions,
+  type SchedulingProfile,
+  type WeightedScorer,
+} from "./scheduling/scheduler.ts";
 export { aliasedHeaders, controlHeaders, wireNames } from "./wire-names.ts";

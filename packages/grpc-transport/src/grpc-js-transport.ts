@@ -12,7 +12,13 @@ export function createGrpcJsServer(options: RpcServerOptions): RpcServer {
     "grpc.max_concurrent_streams": 0x7fffffff,
   });
   for (const [path, method] of options.methods) {
-    server.register(path, (call: ServerDuplexStream<Buffer, Buffer>) => serve(call, method), identity, identity, "bidi");
+    server.register(
+      path,
+      (call: ServerDuplexStream<Buffer, Buffer>) => serve(call, method),
+      identity,
+      identity,
+      "bidi",
+    );
   }
   const credentials =
     options.tls === undefined
@@ -71,4 +77,3 @@ function serve(call: ServerDuplexStream<Buffer, Buffer>, method: RpcMethod): voi
   call.on("cancelled", cancelled);
   call.on("error", cancelled);
 }
-

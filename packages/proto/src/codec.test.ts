@@ -30,7 +30,12 @@ const headerValue = fc.record({
   value: fc.stringMatching(/^[ -~]{0,20}$/),
   rawValue: fc.uint8Array({ maxLength: 24 }),
 });
-const jsonLeaf = fc.oneof(fc.string(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean(), fc.constant(null));
+const jsonLeaf = fc.oneof(
+  fc.string(),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.boolean(),
+  fc.constant(null),
+);
 const struct = fc.dictionary(
   fc.string(),
   fc.letrec((tie) => ({
@@ -122,7 +127,10 @@ test("decodes every message as protobuf-es does", () => {
 test("two messages after one another merge, and the last member of the oneof wins", () => {
   fc.assert(
     fc.property(message, message, (first, second) => {
-      const bytes = Buffer.concat([toBinary(ProcessingRequestSchema, first), toBinary(ProcessingRequestSchema, second)]);
+      const bytes = Buffer.concat([
+        toBinary(ProcessingRequestSchema, first),
+        toBinary(ProcessingRequestSchema, second),
+      ]);
       expect(ours(bytes)).toEqual(reference(bytes));
     }),
   );
@@ -138,7 +146,9 @@ test("passes over unknown fields of every wire type", () => {
   ]);
   const built = toBinary(
     ProcessingRequestSchema,
-    create(ProcessingRequestSchema, { request: { case: "requestBody", value: { body: Buffer.from("x"), endOfStream: true } } }),
+    create(ProcessingRequestSchema, {
+      request: { case: "requestBody", value: { body: Buffer.from("x"), endOfStream: true } },
+    }),
   );
   for (const bytes of [Buffer.concat([unknown, built]), Buffer.concat([built, unknown])]) {
     expect(ours(bytes)).toEqual(reference(bytes));
@@ -200,7 +210,9 @@ test("a key named __proto__ stays a key", () => {
   const bytes = toBinary(
     ProcessingRequestSchema,
     create(ProcessingRequestSchema, {
-      metadataContext: { filterMetadata: JSON.parse('{"__proto__": {"polluted": true}}') as Record<string, JsonObject> },
+      metadataContext: {
+        filterMetadata: JSON.parse('{"__proto__": {"polluted": true}}') as Record<string, JsonObject>,
+      },
     }),
   );
   const decoded = decode(bytes);
@@ -227,12 +239,15 @@ test("replies decode with protobuf-es to what was encoded", () => {
         const common = headers.response.case === "requestHeaders" ? headers.response.value.response : undefined;
         expect(common?.clearRouteCache).toBe(true);
         expect(common?.headerMutation?.removeHeaders ?? []).toEqual(remove);
-        expect(common?.headerMutation?.setHeaders.map((o) => [o.header?.key, latin1(o.header?.rawValue ?? Buffer.alloc(0))])).toEqual(set);
+        expect(
+          common?.headerMutation?.setHeaders.map((o) => [o.header?.key, latin1(o.header?.rawValue ?? Buffer.alloc(0))]),
+        ).toEqual(set);
 
         const prefix = encodeBodyResponsePrefix("response", body.length, endOfStream, metadata);
         const reply = fromBinary(ProcessingResponseSchema, Buffer.concat([prefix, body]));
         expect(reply.dynamicMetadata).toEqual(metadata);
-        const mutation = reply.response.case === "responseBody" ? reply.response.value.response?.bodyMutation : undefined;
+        const mutation =
+          reply.response.case === "responseBody" ? reply.response.value.response?.bodyMutation : undefined;
         const streamed = mutation?.mutation.case === "streamedResponse" ? mutation.mutation.value : undefined;
         expect(streamed?.endOfStream).toBe(endOfStream);
         expect(Buffer.compare(streamed!.body, body)).toBe(0);

@@ -1,4 +1,4 @@
-import { readStruct, setOwn, type StructObject } from "./struct-codec.ts";
+import { readStruct, type StructObject, setOwn } from "./struct-codec.ts";
 import { MalformedMessage, WireReader } from "./wire-reader.ts";
 
 /** Collects headers in order: names in lower case as Envoy sends them, values with one character per byte. */
@@ -152,7 +152,8 @@ function readHttpBody<H>(reader: WireReader, message: ExtProcMessage<H>): void {
 }
 
 function readMetadata<H>(reader: WireReader, message: ExtProcMessage<H>): void {
-  const metadata: Record<string, StructObject> = message.metadata === noMetadata ? {} : { ...(message.metadata as Record<string, StructObject>) };
+  const metadata: Record<string, StructObject> =
+    message.metadata === noMetadata ? {} : { ...(message.metadata as Record<string, StructObject>) };
   while (!reader.done) {
     const tag = reader.tag();
     if (tag !== 10) {

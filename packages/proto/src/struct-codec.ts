@@ -39,7 +39,8 @@ export function readStruct(reader: WireReader, depth: number = 0): StructObject 
 
 /** Sets a property whatever its name. */
 export function setOwn<T>(object: Record<string, T>, key: string, value: T): void {
-  if (key === "__proto__") Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
+  if (key === "__proto__")
+    Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
   else object[key] = value;
 }
 

@@ -164,7 +164,10 @@ export function describeDecision(trace: DecisionTrace): DecisionView {
     fairnessId: trace.fairnessId,
     promptTokens: trace.promptTokens,
     knownEndpoints: trace.knownEndpoints,
-    stages: trace.stages.map((stage) => ({ ...stage, plugin: stage.plugin === undefined ? undefined : view(stage.plugin) })),
+    stages: trace.stages.map((stage) => ({
+      ...stage,
+      plugin: stage.plugin === undefined ? undefined : view(stage.plugin),
+    })),
     profiles: trace.profiles.map((profile) => describeProfile(profile, trace)),
     outcome: outcome === "routed" ? "routed" : outcome === undefined ? "pending" : outcome.body,
     httpStatus: outcome === undefined || outcome === "routed" ? undefined : outcome.httpStatus,

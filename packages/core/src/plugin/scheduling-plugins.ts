@@ -53,11 +53,7 @@ export interface ProfileHandler {
   /**
    * Names the profiles to run next, given the results so far. An empty list ends the cycle; a profile runs at most once.
    */
-  pickProfiles(
-    request: InferenceRequest,
-    profiles: readonly string[],
-    results: ProfileResults,
-  ): readonly string[];
+  pickProfiles(request: InferenceRequest, profiles: readonly string[], results: ProfileResults): readonly string[];
   processResults(request: InferenceRequest, results: ProfileResults): SchedulingResult | RequestError;
   /** Tells what is wrong with the configured profiles, before any request. */
   checkProfiles?(profiles: readonly string[]): string | undefined;

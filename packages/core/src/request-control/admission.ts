@@ -1,6 +1,6 @@
 import type { Endpoint } from "../endpoint.ts";
-import type { NamedPlugin } from "../plugin/roles.ts";
 import type { SaturationDetector } from "../plugin/request-plugins.ts";
+import type { NamedPlugin } from "../plugin/roles.ts";
 import type { InferenceRequest } from "../request.ts";
 import { RequestError } from "../request-error.ts";
 
@@ -25,11 +25,7 @@ export function shedWhenSaturated(
     admit(request) {
       if (request.priority >= 0) return undefined;
       if (detector.instance.saturation(endpoints(), request.nowMs) < 1) return undefined;
-      return new RequestError(
-        "ResourceExhausted",
-        "system saturated, sheddable request dropped",
-        "rejected-saturated",
-      );
+      return new RequestError("ResourceExhausted", "system saturated, sheddable request dropped", "rejected-saturated");
     },
   };
 }

@@ -2,11 +2,7 @@ import type { Clock } from "../clock.ts";
 import { type HeaderMutation, Headers } from "../headers.ts";
 import type { Logger } from "../logger.ts";
 import type { ParsedRequest, Parser } from "../plugin/parser.ts";
-import type {
-  ResponseBodyProcessor,
-  ResponseHeaderProcessor,
-  TerminationCause,
-} from "../plugin/request-plugins.ts";
+import type { ResponseBodyProcessor, ResponseHeaderProcessor, TerminationCause } from "../plugin/request-plugins.ts";
 import type { NamedPlugin } from "../plugin/roles.ts";
 import type { SchedulingResult } from "../plugin/scheduling-plugins.ts";
 import { InferenceRequest, type MetadataObject } from "../request.ts";
@@ -337,4 +333,3 @@ function joined(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
   }
   return whole;
 }
-

@@ -25,7 +25,10 @@ export interface Objectives {
  *
  * Bodies without a model name to change keep theirs, and the header's value serves as the scheduling target only.
  */
-export function applyModelRewrite(request: InferenceRequest, rewrites: ModelRewrites | undefined): RequestError | undefined {
+export function applyModelRewrite(
+  request: InferenceRequest,
+  rewrites: ModelRewrites | undefined,
+): RequestError | undefined {
   const header = request.headers.getAliased(aliasedHeaders.modelRewrite);
   if (header !== undefined && header !== "") request.targetModel = header;
   if (request.body.rewriteModel === undefined) return undefined;

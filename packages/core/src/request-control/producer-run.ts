@@ -1,8 +1,8 @@
 import type { Clock, Timers } from "../clock.ts";
 import type { StageTrace } from "../decision/decision-record.ts";
 import type { Endpoint } from "../endpoint.ts";
-import type { NamedPlugin } from "../plugin/roles.ts";
 import type { DataProducer } from "../plugin/request-plugins.ts";
+import type { NamedPlugin } from "../plugin/roles.ts";
 import type { InferenceRequest } from "../request.ts";
 import type { PluginCalls } from "../scheduling/plugin-calls.ts";
 

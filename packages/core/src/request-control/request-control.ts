@@ -6,12 +6,7 @@ import type { Clock, Timers } from "../clock.ts";
 import type { DecisionLog } from "../decision/decision-log.ts";
 import { captureSignals, type DecisionTrace, maxRecordedEndpoints } from "../decision/decision-record.ts";
 import type { Endpoint } from "../endpoint.ts";
-import type {
-  Admitter,
-  PreRequest,
-  RequestHeaderProcessor,
-  Screener,
-} from "../plugin/request-plugins.ts";
+import type { Admitter, PreRequest, RequestHeaderProcessor, Screener } from "../plugin/request-plugins.ts";
 import type { NamedPlugin } from "../plugin/roles.ts";
 import type { SchedulingResult } from "../plugin/scheduling-plugins.ts";
 import type { InferenceRequest } from "../request.ts";
@@ -117,9 +112,7 @@ export class RequestControl {
     );
     if (error !== undefined) return error;
     request.fairnessId =
-      request.headers.getAliased(aliasedHeaders.fairnessId) ||
-      request.attributes.get(AGENT_IDENTITY) ||
-      "default-flow";
+      request.headers.getAliased(aliasedHeaders.fairnessId) || request.attributes.get(AGENT_IDENTITY) || "default-flow";
     return undefined;
   }
 
@@ -259,8 +252,7 @@ export class RequestControl {
     trace.fairnessId = request.fairnessId;
     trace.promptTokens = request.attributes.get(TOKENIZED_PROMPT.from())?.totalTokens;
     trace.durationMs = durationMs;
-    const primary =
-      trace.profiles.find((profile) => profile.profile === trace.primaryProfile) ?? trace.profiles.at(-1);
+    const primary = trace.profiles.find((profile) => profile.profile === trace.primaryProfile) ?? trace.profiles.at(-1);
     trace.signalEndpoints = primary?.candidates.slice(0, maxRecordedEndpoints) ?? [];
     trace.signals = captureSignals(trace.signalEndpoints, this.#options.recordedSignals, request.nowMs);
     trace.outcome = outcome instanceof RequestError ? outcome : "routed";
@@ -271,7 +263,9 @@ export class RequestControl {
 function conditionalDecodeMiss(request: InferenceRequest, result: SchedulingResult): RequestError | undefined {
   const prefer = request.headers.get("prefer");
   if (prefer === undefined) return undefined;
-  const conditional = prefer.split(",").some((entry) => entry.split(";", 1)[0]!.trim().toLowerCase() === "if-available");
+  const conditional = prefer
+    .split(",")
+    .some((entry) => entry.split(";", 1)[0]!.trim().toLowerCase() === "if-available");
   if (!conditional) return undefined;
   const target = result.profiles.get(result.primaryProfile)?.targets[0];
   const match = request.attributes.get(PREFIX_MATCH.from());

@@ -52,7 +52,11 @@ export class RequestMetrics {
     const labelNames = ["model_name", "target_model_name", "fairness_id", "priority"];
     this.#families = {
       total: metrics.counter({ name: "llm_d_epp_request_total", help: "Requests that were routed.", labelNames }),
-      running: metrics.gauge({ name: "llm_d_epp_request_running", help: "Requests routed and not finished.", labelNames }),
+      running: metrics.gauge({
+        name: "llm_d_epp_request_running",
+        help: "Requests routed and not finished.",
+        labelNames,
+      }),
       sizeBytes: metrics.histogram({
         name: "llm_d_epp_request_size_bytes",
         help: "Size of request bodies as sent on.",

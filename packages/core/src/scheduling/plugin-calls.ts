@@ -73,7 +73,9 @@ export class PluginCalls {
       pluginType: plugin.type,
       extensionPoint: point,
       problem: what,
-      ...(cause === undefined ? {} : { cause: errorText(cause), stack: cause instanceof Error ? cause.stack : undefined }),
+      ...(cause === undefined
+        ? {}
+        : { cause: errorText(cause), stack: cause instanceof Error ? cause.stack : undefined }),
     };
     if (this.#reported.has(kind)) this.#logger.debug(fields, "plugin call failed");
     else {

@@ -117,7 +117,10 @@ export class Scheduler {
         if (!ran) break;
       }
       if (results.size === 0) {
-        return new RequestError("ResourceExhausted", "failed to find target endpoint: no profile was run for the request");
+        return new RequestError(
+          "ResourceExhausted",
+          "failed to find target endpoint: no profile was run for the request",
+        );
       }
       const startMs = this.#clock.now();
       const outcome = handler.instance.processResults(request, results);

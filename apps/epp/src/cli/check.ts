@@ -1,0 +1,55 @@
+import { formatProblem, printEffective } from "@pointsman/config";
+import { noMetrics, silentLogger } from "@pointsman/core";
+import { Datastore } from "@pointsman/datastore";
+import { parseFlags } from "../flags/parse-flags.ts";
+import { flagTable } from "../flags/flag-table.ts";
+import { loadGraph } from "../process/load-graph.ts";
+import type { Command } from "./commands.ts";
+import { complain, exitCode, print } from "./output.ts";
+
+const checkFlags = [
+  ...flagTable.filter((flag) => flag.name === "allow-experimental-plugins" || flag.name === "config-text"),
+  { name: "print", kind: "boolean", default: "false", help: "Print the effective configuration, defaults included." },
+  { name: "json", kind: "boolean", default: "false", help: "Print the problems as JSON." },
+] as const;
+
+export const checkCommand: Command = {
+  summary: "checks a configuration file as a start does: epp check FILE [--print] [--json]",
+  async run(args) {
+    const flags = parseFlags(args, checkFlags);
+    if ("problems" in flags) {
+      for (const problem of flags.problems) complain(`epp check: ${problem}`);
+      return exitCode.badInput;
+    }
+    const configText = String(flags.values.get("config-text"));
+    if (flags.positional.length !== 1 && configText === "") {
+      complain("epp check: give the configuration file, for example: epp check epp.yaml --print");
+      return exitCode.badInput;
+    }
+    const loaded = await loadGraph(
+      { configFile: flags.positional[0] ?? "", configText, endpointsFile: "" },
+      {
+        allowExperimental: flags.values.get("allow-experimental-plugins") === true,
+        stalenessMs: 2000,
+        logger: silentLogger,
+        metrics: noMetrics,
+        datastore: new Datastore({ pool: { name: "check", namespace: "default", appProtocol: "" }, logger: silentLogger }),
+      },
+    );
+    if ("unreadable" in loaded) {
+      complain(`epp check: ${loaded.unreadable.replace(/^--config-file: /, "")}`);
+      return exitCode.badInput;
+    }
+    const { problems, effective, graph } = loaded;
+    await graph?.dispose();
+    if (flags.values.get("json") === true) print(JSON.stringify(problems, null, 2));
+    else for (const problem of problems) complain(formatProblem(problem));
+    const errors = problems.filter((problem) => problem.severity === "error").length;
+    if (flags.values.get("print") === true && effective !== undefined && errors === 0) print(printEffective(effective));
+    if (flags.values.get("json") !== true) {
+      const counted = `${errors} ${errors === 1 ? "error" : "errors"}, ${problems.length - errors} warnings`;
+      complain(errors === 0 ? `ok (${counted})` : counted);
+    }
+    return errors === 0 ? exitCode.ok : exitCode.badInput;
+  },
+};

@@ -1,0 +1,80 @@
+/** How a flag's value is written. */
+export type FlagKind = "string" | "integer" | "boolean" | "duration" | "size" | "list";
+
+export interface FlagSpec {
+  readonly name: string;
+  readonly short?: string;
+  readonly kind: FlagKind;
+  /** Text form of the default. */
+  readonly default: string;
+  readonly help: string;
+  /** Range of integers, both ends included. */
+  readonly min?: number;
+  readonly max?: number;
+  readonly oneOf?: readonly string[];
+  /**
+   * `no-effect`: accepted so that existing command lines work; said once at start when set.
+   * `removed`: setting it is an error that names the replacement.
+   * `unavailable`: setting it to anything but the default is an error, since what it asks for is not part of this version.
+   */
+  readonly status?: "no-effect" | "removed" | "unavailable";
+  /** Why, for `no-effect`, `removed` and `unavailable`. */
+  readonly note?: string;
+}
+
+const port = { kind: "integer", min: 0, max: 65535 } as const;
+const kubernetes = "Kubernetes modes are not part of this version; use a discovery plugin";
+const engineMetrics = 'set the metric in "engineConfigs" of the core-metrics-extractor plugin';
+
+/** Every flag. Names, shorts and defaults follow the Go picker; those marked "Pointsman" are additions. Source: spec ext-proc 10.1. */
+export const flagTable: readonly FlagSpec[] = [
+  { ...port, name: "grpc-port", default: "9002", help: "Port of ext_proc; 0 chooses a free one." },
+  { ...port, name: "grpc-health-port", default: "9003", help: "Port of the gRPC health service, always plaintext." },
+  { ...port, name: "metrics-port", default: "9090", help: "Port of metrics and the admin API." },
+  { name: "pool-name", kind: "string", default: "", help: "Name of the pool; with a discovery plugin only a label, `epp` when empty." },
+  { name: "pool-namespace", kind: "string", default: "", help: "Namespace of the pool; else the environment's NAMESPACE, else `default`." },
+  { name: "pool-group", kind: "string", default: "inference.networking.k8s.io", help: "API group of the pool." },
+  { name: "endpoint-selector", kind: "string", default: "", help: "Label selector of the pods.", status: "unavailable", note: kubernetes },
+  { name: "endpoint-target-ports", kind: "list", default: "", help: "Ports of the selected pods.", status: "unavailable", note: kubernetes },
+  { name: "disable-endpoint-subset-filter", kind: "boolean", default: "false", help: "Ignore the proxy's subset hint." },
+  { name: "emit-endpoint-scores", kind: "boolean", default: "false", help: "Report the candidates' scores in the metadata." },
+  { name: "config-file", kind: "string", default: "", help: "Path of the configuration; the built-in one when absent." },
+  { name: "config-text", kind: "string", default: "", help: "The configuration itself." },
+  { name: "allow-experimental-plugins", kind: "boolean", default: "false", help: "Allow plugins of stability alpha." },
+  { name: "ha-enable-leader-election", kind: "boolean", default: "false", help: "One active replica at a time.", status: "unavailable", note: kubernetes },
+  { name: "drain-timeout", kind: "duration", default: "30s", help: "Time for open requests after SIGTERM." },
+  { name: "grpc-max-recv-msg-size", kind: "size", default: "", help: "Largest message from the proxy; 4MiB when empty." },
+  { name: "grpc-max-send-msg-size", kind: "size", default: "", help: "Largest message to the proxy; unlimited when empty." },
+  { name: "refresh-metrics-interval", kind: "duration", default: "50ms", help: "Time between scrapes of an endpoint, at least 50ms." },
+  { name: "refresh-prometheus-metrics-interval", kind: "duration", default: "5s", help: "Time between updates of the pool gauges." },
+  { name: "metrics-staleness-threshold", kind: "duration", default: "2s", help: "Age from which a signal counts as unknown." },
+  { name: "health-checking", kind: "boolean", default: "false", help: "Serve health on the ext_proc port too." },
+  { name: "secure-serving", kind: "boolean", default: "true", help: "TLS on the ext_proc port." },
+  { name: "cert-path", kind: "string", default: "", help: "Folder with tls.crt and tls.key; self-signed when empty." },
+  { name: "enable-cert-reload", kind: "boolean", default: "false", help: "Reload the certificate on change.", status: "unavailable", note: "certificate reload is not part of this version; restart after a change" },
+  { name: "tls-min-version", kind: "string", default: "", help: "Lowest TLS version.", oneOf: ["", "VersionTLS12", "VersionTLS13"], status: "unavailable", note: "the TLS library's own minimum, 1.2, is used" },
+  { name: "tls-cipher-suites", kind: "list", default: "", help: "Cipher suites up to TLS 1.2.", status: "unavailable", note: "the TLS library's own list is used" },
+  { name: "metrics-endpoint-auth", kind: "boolean", default: "true", help: "Authenticate the metrics port through Kubernetes; has no effect with a discovery plugin." },
+  { name: "metrics-cert-dir", kind: "string", default: "", help: "Folder with the metrics port's certificate.", status: "unavailable", note: "with a discovery plugin the metrics port is plain HTTP" },
+  { name: "metrics-client-ca-file", kind: "string", default: "", help: "CA of metrics clients.", status: "unavailable", note: "with a discovery plugin the metrics port is plain HTTP" },
+  { name: "enable-pprof", kind: "boolean", default: "true", help: "Profiles on the metrics port.", status: "no-effect", note: "Go profiles do not exist here; start Node with --inspect or --cpu-prof" },
+  { name: "enable-grpc-stream-metrics", kind: "boolean", default: "false", help: "Metrics of ext_proc streams.", status: "unavailable", note: "stream metrics are not part of this version" },
+  { name: "tracing", kind: "boolean", default: "true", help: "OpenTelemetry tracing.", status: "no-effect", note: "tracing is not part of this version" },
+  { name: "v", short: "v", kind: "integer", default: "2", help: "Log verbosity: up to 3 info, from 4 on debug." },
+  { name: "zap-log-level", kind: "string", default: "", help: "Log level (debug, info, error or a verbosity); beats -v." },
+  { name: "zap-devel", kind: "boolean", default: "false", help: "", status: "no-effect", note: "logs are JSON lines" },
+  { name: "zap-encoder", kind: "string", default: "", help: "", status: "no-effect", note: "logs are JSON lines" },
+  { name: "zap-stacktrace-level", kind: "string", default: "", help: "", status: "no-effect", note: "errors carry their stack" },
+  { name: "zap-time-encoding", kind: "string", default: "", help: "", status: "no-effect", note: "times are seconds since the epoch" },
+  { name: "total-queued-requests-metric", kind: "string", default: "", help: "", status: "removed", note: engineMetrics },
+  { name: "total-running-requests-metric", kind: "string", default: "", help: "", status: "removed", note: engineMetrics },
+  { name: "kv-cache-usage-percentage-metric", kind: "string", default: "", help: "", status: "removed", note: engineMetrics },
+  { name: "lora-info-metric", kind: "string", default: "", help: "", status: "removed", note: engineMetrics },
+  { name: "cache-info-metric", kind: "string", default: "", help: "", status: "removed", note: engineMetrics },
+  { name: "bind-address", kind: "string", default: "0.0.0.0", help: "Address that all ports listen on (Pointsman)." },
+  { name: "endpoints-file", kind: "string", default: "", help: "Endpoints for the built-in configuration, watched for changes (Pointsman)." },
+  { name: "http-proxy-port", kind: "integer", min: -1, max: 65535, default: "-1", help: "Port of the built-in HTTP proxy; 0 chooses a free one, -1 leaves it off (Pointsman)." },
+  { name: "ext-proc-transport", kind: "string", default: "grpc-js", oneOf: ["grpc-js"], help: "gRPC implementation of the ext_proc port (Pointsman)." },
+  { name: "max-request-body-size", kind: "size", default: "64MiB", help: "A larger request body is answered with 413 (Pointsman)." },
+  { name: "decision-log-size", kind: "integer", min: 0, max: 100_000, default: "256", help: "Decisions kept for `epp explain` (Pointsman)." },
+];

@@ -1,0 +1,54 @@
+import type { NamedPlugin, Parser } from "@pointsman/core";
+import { type HealthChecks, healthStatus } from "@pointsman/ext-proc";
+
+const extProcService = "envoy.service.ext_proc.v3.ExternalProcessor";
+const readinessNames: ReadonlySet<string> = new Set(["", "readiness", extProcService]);
+
+export interface EppHealthOptions {
+  /** The pool is known. */
+  synced(): boolean;
+  draining(): boolean;
+  readonly parsers: readonly NamedPlugin<Parser>[];
+  readonly plugins: readonly NamedPlugin[];
+  /** Protocol of the pool, where it states one. */
+  readonly appProtocol?: string;
+}
+
+export interface EppHealth extends HealthChecks {
+  /** Why a service does not serve, `undefined` when it does. */
+  notServing(service: string): string | undefined;
+}
+
+/**
+ * Health of the process without leader election. Readiness names need a known pool, parsers that fit its protocol,
+ * ready plugins, and no drain. `liveness` needs nothing: a process that can answer is alive. Other names need all but
+ * the plugins. Source: spec ext-proc section 10.6 and 13.7.
+ */
+export function eppHealth(options: EppHealthOptions): EppHealth {
+  const protocolProblem = (): string | undefined => {
+    const { appProtocol } = options;
+    if (appProtocol === undefined || appProtocol === "") return undefined;
+    const misfit = options.parsers.find(
+      ({ instance }) => instance.appProtocols.length > 0 && !instance.appProtocols.includes(appProtocol),
+    );
+    return misfit === undefined ? undefined : `parser "${misfit.name}" does not speak the pool's protocol ${appProtocol}`;
+  };
+  const pluginProblem = (): string | undefined => {
+    for (const { name, instance } of options.plugins) {
+      const missing = instance.notReady?.();
+      if (missing !== undefined) return `plugin "${name}" is not ready: ${missing}`;
+    }
+    return undefined;
+  };
+  const notServing = (service: string): string | undefined => {
+    if (service === "liveness") return undefined;
+    if (options.draining()) return "draining";
+    if (!options.synced()) return "the endpoints are not known yet";
+    return protocolProblem() ?? (readinessNames.has(service) ? pluginProblem() : undefined);
+  };
+  return {
+    notServing,
+    check: (service) => (notServing(service) === undefined ? healthStatus.serving : healthStatus.notServing),
+    listed: [extProcService],
+  };
+}

@@ -1,0 +1,91 @@
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { type ConfigInput, type LoadOutcome, loadConfig } from "@pointsman/config";
+import { errorText, type Logger, type MetricsRegistry, systemClock } from "@pointsman/core";
+import type { Datastore } from "@pointsman/datastore";
+import { PluginRegistry } from "../registry/plugin-registry.ts";
+import { createTimers } from "./process-timers.ts";
+
+export interface GraphSource {
+  readonly configFile: string;
+  readonly configText: string;
+  /** Endpoints for the built-in configuration. */
+  readonly endpointsFile: string;
+}
+
+/** A configuration that could not be read at all. */
+export interface Unreadable {
+  readonly unreadable: string;
+}
+
+/** The built-in configuration with endpoints from a file. */
+function builtinWithEndpoints(endpointsFile: string): string {
+  return `apiVersion: llm-d.ai/v1alpha1
+kind: EndpointPickerConfig
+plugins:
+  - type: queue-scorer
+  - type: kv-cache-utilization-scorer
+  - type: prefix-cache-scorer
+  - type: file-discovery
+    parameters:
+      path: ${JSON.stringify(endpointsFile)}
+      watchFile: true
+schedulingProfiles:
+  - name: default
+    plugins:
+      - pluginRef: queue-scorer
+        weight: 2
+      - pluginRef: kv-cache-utilization-scorer
+        weight: 2
+      - pluginRef: prefix-cache-scorer
+        weight: 3
+dataLayer:
+  discovery:
+    pluginRef: file-discovery
+`;
+}
+
+async function readInput(source: GraphSource): Promise<ConfigInput | Unreadable | undefined> {
+  if (source.configFile !== "") {
+    try {
+      const text = await readFile(source.configFile, "utf8");
+      return { text, file: source.configFile, baseDirectory: dirname(resolve(source.configFile)) };
+    } catch (thrown: unknown) {
+      return { unreadable: `--config-file: cannot read ${source.configFile}: ${errorText(thrown)}` };
+    }
+  }
+  if (source.configText !== "") return { text: source.configText, file: "--config-text", baseDirectory: process.cwd() };
+  if (source.endpointsFile !== "") {
+    return { text: builtinWithEndpoints(source.endpointsFile), file: "built-in configuration", baseDirectory: process.cwd() };
+  }
+  return undefined;
+}
+
+/** Loads a configuration and makes its plugins, exactly as a start does. */
+export async function loadGraph(
+  source: GraphSource,
+  process: {
+    readonly allowExperimental: boolean;
+    readonly stalenessMs: number;
+    readonly logger: Logger;
+    readonly metrics: MetricsRegistry;
+    readonly datastore: Datastore;
+  },
+): Promise<LoadOutcome | Unreadable> {
+  const input = await readInput(source);
+  if (input !== undefined && "unreadable" in input) return input;
+  const { logger, metrics, datastore } = process;
+  return loadConfig(input, {
+    resolver: new PluginRegistry(input?.baseDirectory ?? globalThis.process.cwd()),
+    allowExperimental: process.allowExperimental,
+    environment: {
+      logger,
+      metrics,
+      clock: systemClock,
+      stalenessMs: process.stalenessMs,
+      random: Math.random,
+      endpoints: () => datastore.snapshot(),
+      timersFor: (name: string) => createTimers(name, logger),
+    },
+  });
+}

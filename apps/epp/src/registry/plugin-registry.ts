@@ -1,0 +1,86 @@
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { PluginResolver, ResolveFailure } from "@pointsman/config";
+import { type AnyPluginDefinition, errorText, isPluginDefinition } from "@pointsman/core";
+import { type BuiltinPlugin, builtinPlugins } from "./builtins.gen.ts";
+
+/** A type that names a package: `@scope/name`, or a name with a slash or a leading dot is none of ours. */
+function isPackageName(type: string): boolean {
+  return type.startsWith("@") && type.includes("/");
+}
+
+/**
+ * Finds plugins by the type a configuration names: in-tree ones through the generated table, others as npm packages
+ * from the node_modules next to the configuration file, then from the app's own.
+ */
+export class PluginRegistry implements PluginResolver {
+  readonly known: ReadonlyMap<string, { readonly packageName: string; readonly type: string }>;
+  readonly #builtins: ReadonlyMap<string, BuiltinPlugin>;
+  readonly #configDirectory: string;
+
+  constructor(configDirectory: string, builtins: readonly BuiltinPlugin[] = builtinPlugins) {
+    this.#configDirectory = configDirectory;
+    const byType = new Map<string, BuiltinPlugin>();
+    const known = new Map<string, { packageName: string; type: string }>();
+    for (const builtin of builtins) {
+      for (const name of [builtin.type, ...builtin.aliases]) {
+        byType.set(name, builtin);
+        known.set(name, { packageName: builtin.packageName, type: builtin.type });
+      }
+    }
+    this.#builtins = byType;
+    this.known = known;
+  }
+
+  async resolve(type: string): Promise<AnyPluginDefinition | ResolveFailure> {
+    const builtin = this.#builtins.get(type);
+    if (builtin !== undefined) return load(builtin.packageName, builtin.load);
+    if (!isPackageName(type)) return { kind: "unknown", message: `no plugin type "${type}"` };
+    return this.#resolvePackage(type);
+  }
+
+  async #resolvePackage(packageName: string): Promise<AnyPluginDefinition | ResolveFailure> {
+    const places = [join(this.#configDirectory, "epp.config.js"), import.meta.filename];
+    for (const place of places) {
+      let file: string;
+      try {
+        // require.resolve honours `exports` with the conditions of require; a plugin package exports its entry for both.
+        file = createRequire(place).resolve(packageName);
+      } catch (thrown: unknown) {
+        if (codeOf(thrown) === "MODULE_NOT_FOUND") continue;
+        return { kind: "broken", message: `package "${packageName}" cannot be resolved: ${errorText(thrown)}`, packageName };
+      }
+      const definition = await load(packageName, () => import(pathToFileURL(file).href));
+      // In configurations, metrics and logs an outside plugin goes by its package name, whatever it calls itself.
+      return isPluginDefinition(definition) ? { ...definition, type: packageName } : definition;
+    }
+    return { kind: "not-installed", message: `package "${packageName}" is not installed`, packageName };
+  }
+}
+
+async function load(
+  packageName: string,
+  importModule: () => Promise<unknown>,
+): Promise<AnyPluginDefinition | ResolveFailure> {
+  let loaded: unknown;
+  try {
+    loaded = await importModule();
+  } catch (thrown: unknown) {
+    const missing = codeOf(thrown) === "ERR_MODULE_NOT_FOUND" && errorText(thrown).includes(`'${packageName}'`);
+    return missing
+      ? { kind: "not-installed", message: `package "${packageName}" is not installed`, packageName }
+      : { kind: "broken", message: `package "${packageName}" failed to load: ${errorText(thrown)}`, packageName };
+  }
+  const definition = (loaded as { readonly default?: unknown }).default;
+  if (isPluginDefinition(definition)) return definition;
+  return {
+    kind: "broken",
+    message: `package "${packageName}" has no plugin definition as its default export`,
+    packageName,
+  };
+}
+
+function codeOf(thrown: unknown): unknown {
+  return typeof thrown === "object" && thrown !== null && "code" in thrown ? thrown.code : undefined;
+}

@@ -1,0 +1,10 @@
+export { get } from "./get.ts";
+export { hasDuplicateKeys } from "./has-duplicate-keys.ts";
+export { elements, type JsonCursor, keepValue, members } from "./json-cursor.ts";
+export type { JsonDocument, JsonKind, JsonValue } from "./json-document.ts";
+export type { JsonError } from "./json-error.ts";
+export { numberValue, uint32Values } from "./number-value.ts";
+export { parseValue } from "./parse-value.ts";
+export { rawBytes, spliceValue } from "./raw-bytes.ts";
+export { type ScanJsonOptions, scanJson } from "./scan-json.ts";
+export { stringByteLength, stringBytes, stringValue, writeStringBytes } from "./string-value.ts";

@@ -1,0 +1,11 @@
+export type { MetricSample } from "./metric-sample.ts";
+export type { SpecLabel } from "./metric-spec.ts";
+export { MetricSpec, MetricSpecError, parseMetricSpec } from "./metric-spec.ts";
+export type { MetricsPage, MetricType, PageProblem, SampleFamily } from "./metrics-page.ts";
+export type { ScanOptions } from "./metrics-query.ts";
+export { MetricsQuery, maxLinesPerFamily, maxPageBytes, maxProblemsPerPage } from "./metrics-query.ts";
+export { maxLinesPerPage } from "./page-lines.ts";
+export type { PageFormat } from "./sample-line.ts";
+export { maxLabelsPerSample } from "./sample-line.ts";
+export type { Reduction } from "./series-choice.ts";
+export { groupByLabel, largestValueSample, latestSample, matchingSamples, reduceSamples } from "./series-choice.ts";

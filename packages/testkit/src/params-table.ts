@@ -1,0 +1,88 @@
+/** One parameter of a plugin, as its JSON Schema tells it. */
+export interface ParameterRow {
+  /** Name; inside objects `outer.inner`, inside lists of objects `list[].inner`. */
+  readonly path: string;
+  readonly type: string;
+  /** The default as it stands in a configuration file, `required`, or `none` for an optional parameter without one. */
+  readonly defaultText: string;
+  readonly meaning: string;
+}
+
+type Schema = Readonly<Record<string, unknown>>;
+
+/** Lists the parameters of a JSON Schema object in its order, nested ones after the one that holds them. */
+export function parameterRows(schema: Schema, prefix: string = ""): readonly ParameterRow[] {
+  const required = new Set(Array.isArray(schema["required"]) ? schema["required"] : []);
+  const rows: ParameterRow[] = [];
+  for (const [name, property] of Object.entries(objectOf(schema["properties"]))) {
+    const inner = objectOf(property);
+    const path = prefix + name;
+    rows.push({
+      path,
+      type: typeText(inner),
+      defaultText: "default" in inner ? valueText(inner["default"]) : required.has(name) ? "required" : "none",
+      meaning: typeof inner["description"] === "string" ? inner["description"] : "",
+    });
+    rows.push(...parameterRows(inner, `${path}.`));
+    rows.push(...parameterRows(objectOf(inner["items"]), `${path}[].`));
+  }
+  return rows;
+}
+
+/** Renders parameters as a Markdown table with the columns Parameter, Type, Default and Meaning. */
+export function parametersTable(rows: readonly ParameterRow[]): string {
+  const lines = ["| Parameter | Type | Default | Meaning |", "|---|---|---|---|"];
+  for (const row of rows) {
+    const defaultCell =
+      row.defaultText === "required" || row.defaultText === "none" ? row.defaultText : code(row.defaultText);
+    lines.push(`| ${code(row.path)} | ${cell(row.type)} | ${defaultCell} | ${cell(row.meaning)} |`);
+  }
+  return lines.join("\n");
+}
+
+function typeText(schema: Schema): string {
+  const { type, unit } = schema;
+  const suffix = typeof unit === "string" ? `, ${unit}` : "";
+  const choices = schema["anyOf"] ?? schema["oneOf"];
+  if (Array.isArray(choices)) return choices.map((choice) => typeText(objectOf(choice))).join(" or ") + suffix;
+  if (Array.isArray(schema["enum"]))
+    return `one of ${schema["enum"].map((value) => code(valueText(value))).join(", ")}`;
+  if ("const" in schema) return code(valueText(schema["const"]));
+  if (type === "array") return `list of ${typeText(objectOf(schema["items"]))}`;
+  if (type === "object" && schema["properties"] === undefined) {
+    const values = objectOf(schema["additionalProperties"]);
+    return "type" in values ? `map of ${typeText(values)}` : "map";
+  }
+  if (type === "integer" || type === "number") return type + rangeText(schema) + suffix;
+  return (typeof type === "string" ? type : "any") + suffix;
+}
+
+function rangeText(schema: Schema): string {
+  const bounds: string[] = [];
+  const add = (sign: string, bound: unknown): void => {
+    // An integer's schema carries the range of safe integers where its author set none.
+    if (typeof bound === "number" && Math.abs(bound) !== Number.MAX_SAFE_INTEGER) bounds.push(`${sign} ${bound}`);
+  };
+  add(">", schema["exclusiveMinimum"]);
+  add("≥", schema["minimum"]);
+  add("<", schema["exclusiveMaximum"]);
+  add("≤", schema["maximum"]);
+  return bounds.length === 0 ? "" : ` ${bounds.join(", ")}`;
+}
+
+function valueText(value: unknown): string {
+  return typeof value === "string" && value !== "" ? value : JSON.stringify(value);
+}
+
+function code(text: string): string {
+  return `\`${text.replaceAll("|", "\\|")}\``;
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll("\n", " ");
+}
+
+function objectOf(value: unknown): Schema {
+  // Whatever is no object has no parameters.
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Schema) : {};
+}
