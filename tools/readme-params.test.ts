@@ -26,8 +26,13 @@ test("writes the table, then finds nothing to do", async () => {
   ]);
   expect(await updateReadmes(root, false)).toEqual([]);
   expect(read("packages/scorers/a-scorer/README.md")).toBe(
-    `# a\n\n${start}\n| Parameter | Type | Default | Meaning |\n|---|---|---|---|\n` +
-      `| \`limit\` | integer | \`3\` | Limit. |\n${end}\n\nRest.\n`,
+    [
+      `# a\n\n${start}`,
+      "| Parameter | Type    | Default | Meaning |",
+      "| --------- | ------- | ------- | ------- |",
+      "| `limit`   | integer | `3`     | Limit.  |",
+      `${end}\n\nRest.\n`,
+    ].join("\n"),
   );
   expect(await updateReadmes(root, true)).toEqual([]);
 });

@@ -18,9 +18,11 @@ function random(below: number): number {
   return Math.floor((seed / 0x1_0000_0000) * below);
 }
 
-const ASCII_WORDS = "the request reads a long prompt about pages, blocks and caches; it goes on for many words.".split(" ");
+const ASCII_WORDS = "the request reads a long prompt about pages, blocks and caches; it goes on for many words.".split(
+  " ",
+);
 const ESCAPED_WORDS = ['"key":', '"value",\n', "C:\\path\\file", "tab\there", "line\n", "\u0001", "plain", "words"];
-const CODE_WORDS = "for (const item of list) {\n    count += item.size;\n  }\n return \"name\" + value;".split(" ");
+const CODE_WORDS = 'for (const item of list) {\n    count += item.size;\n  }\n return "name" + value;'.split(" ");
 const UNICODE_WORDS = ["größe", "数据", "запрос", "😀", "naïve", "plain", "words"];
 
 function text(bytes: number, words: readonly string[]): string {
@@ -48,7 +50,7 @@ function chat(messages: number, bytesPerMessage: number, words: readonly string[
 }
 
 function deep(depth: number, copies: number): Buffer {
-  const one = '{"a":['.repeat(depth / 2) + "1" + "]}".repeat(depth / 2);
+  const one = `${'{"a":['.repeat(depth / 2)}1${"]}".repeat(depth / 2)}`;
   return Buffer.from(`[${Array.from({ length: copies }, () => one).join(",")}]`);
 }
 

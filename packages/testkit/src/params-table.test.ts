@@ -54,9 +54,9 @@ test("the table has a line for each parameter, and bars inside cells are escaped
   });
   expect(parametersTable(rows)).toBe(
     [
-      "| Parameter | Type | Default | Meaning |",
-      "|---|---|---|---|",
-      "| `a\\|b` | string | `x\\|y` | This \\| that or so. |",
+      "| Parameter | Type   | Default | Meaning             |",
+      "| --------- | ------ | ------- | ------------------- |",
+      "| `a\\|b`    | string | `x\\|y`  | This \\| that or so. |",
     ].join("\n"),
   );
 });

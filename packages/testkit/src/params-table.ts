@@ -29,15 +29,21 @@ export function parameterRows(schema: Schema, prefix: string = ""): readonly Par
   return rows;
 }
 
-/** Renders parameters as a Markdown table with the columns Parameter, Type, Default and Meaning. */
+/** Renders parameters as a Markdown table with the columns Parameter, Type, Default and Meaning, padded to equal width. */
 export function parametersTable(rows: readonly ParameterRow[]): string {
-  const lines = ["| Parameter | Type | Default | Meaning |", "|---|---|---|---|"];
-  for (const row of rows) {
-    const defaultCell =
-      row.defaultText === "required" || row.defaultText === "none" ? row.defaultText : code(row.defaultText);
-    lines.push(`| ${code(row.path)} | ${cell(row.type)} | ${defaultCell} | ${cell(row.meaning)} |`);
-  }
-  return lines.join("\n");
+  const cells = [
+    ["Parameter", "Type", "Default", "Meaning"],
+    ...rows.map(({ path, type, defaultText, meaning }) => [
+      code(path),
+      cell(type),
+      defaultText === "required" || defaultText === "none" ? defaultText : code(defaultText),
+      cell(meaning),
+    ]),
+  ];
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)));
+  const lines = cells.map((line) => `| ${line.map((text, column) => text.padEnd(widths[column]!)).join(" | ")} |`);
+  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
+  return [lines[0]!, rule, ...lines.slice(1)].join("\n");
 }
 
 function typeText(schema: Schema): string {

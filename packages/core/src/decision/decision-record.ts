@@ -77,7 +77,7 @@ export interface DecisionTrace {
   durationMs: number;
 }
 
-/** Most endpoints whose scores and signals a record keeps; the best by total come first. */
+/** Most endpoints whose scores and signals a record keeps: the best by total, and the one picked. */
 export const maxRecordedEndpoints = 32;
 
 /** Indices of the `count` largest totals, largest first. */
@@ -92,6 +92,9 @@ export function compactProfile(profile: ProfileTrace): void {
   if (profile.candidates.length <= maxRecordedEndpoints) return;
   const kept = topIndices(profile.totals, maxRecordedEndpoints);
   const { candidates, totals } = profile;
+  const winner = profile.targets[0];
+  const winnerIndex = winner === undefined ? -1 : candidates.indexOf(winner);
+  if (winnerIndex !== -1 && !kept.includes(winnerIndex)) kept[kept.length - 1] = winnerIndex;
   profile.candidates = kept.map((i) => candidates[i]!);
   profile.totals = Float64Array.from(kept, (i) => totals[i]!);
   for (let s = 0; s < profile.scorers.length; s++) {

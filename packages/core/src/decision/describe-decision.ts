@@ -48,7 +48,7 @@ export interface ProfileView {
   readonly picker: PluginView | undefined;
   readonly targets: readonly string[];
   readonly winner: string | undefined;
-  /** Best endpoint that was not picked first. */
+  /** Best endpoint that was not picked first; absent when none was picked. */
   readonly runnerUp: string | undefined;
   readonly error: string | undefined;
   readonly pluginTimes: readonly { readonly plugin: PluginView; readonly durationMs: number }[];
@@ -141,7 +141,8 @@ function describeProfile(trace: ProfileTrace, decision: DecisionTrace): ProfileV
     picker: trace.picker === undefined ? undefined : view(trace.picker),
     targets: trace.targets.map((endpoint) => endpoint.id),
     winner,
-    runnerUp: candidates.find((candidate) => candidate.endpoint !== winner)?.endpoint,
+    runnerUp:
+      winner === undefined ? undefined : candidates.find((candidate) => candidate.endpoint !== winner)?.endpoint,
     error: trace.error?.message,
     pluginTimes: [
       ...trace.filters.map((filter) => ({ plugin: view(filter.plugin), durationMs: filter.durationMs })),

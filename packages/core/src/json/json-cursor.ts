@@ -102,5 +102,5 @@ export class ContainerCursor implements JsonCursor {
 }
 
 const NULL_BYTES = Uint8Array.of(0x6e, 0x75, 0x6c, 0x6c);
-const nullDocument = new JsonDocument(NULL_BYTES, byteWords(NULL_BYTES), new SkipSpans([]), [], undefined, 0, 4);
+const nullDocument = new JsonDocument(NULL_BYTES, byteWords(NULL_BYTES), new SkipSpans([]), [], 0, 4);
 const nothing: JsonCursor = new ContainerCursor(nullDocument.root, -1);

@@ -22,8 +22,8 @@ export interface JsonValue {
 /** Ints per member of the root member table: key start, key end (both without quotes), value start, value end. */
 export const MEMBER_INTS = 4;
 
-/** Members of the root object that are kept. Lookups walk over those beyond. */
-export const MAX_ROOT_MEMBERS = 1024;
+/** Most members the root object may have. All are listed, so that no lookup in it costs more than the list. */
+export const MAX_ROOT_MEMBERS = 16_384;
 
 /**
  * A whole JSON text that was checked once and is read in place.
@@ -40,15 +40,12 @@ export class JsonDocument {
   readonly spans: SkipSpans;
   /** MEMBER_INTS per member of the root object, in order; the end of a string with escapes is complemented. Used by this package. */
   readonly rootMembers: readonly number[];
-  /** Where the walk over root members goes on that are not in `rootMembers`; undefined when all are. */
-  readonly unlistedFrom: number | undefined;
 
   constructor(
     bytes: Uint8Array,
     view: ByteWords,
     spans: SkipSpans,
     rootMembers: readonly number[],
-    unlistedFrom: number | undefined,
     rootStart: number,
     rootEnd: number,
   ) {
@@ -56,7 +53,6 @@ export class JsonDocument {
     this.view = view;
     this.spans = spans;
     this.rootMembers = rootMembers;
-    this.unlistedFrom = unlistedFrom;
     this.root = valueAt(this, rootStart, rootEnd);
   }
 }

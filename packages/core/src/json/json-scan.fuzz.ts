@@ -4,7 +4,7 @@ import { elements, members } from "./json-cursor.ts";
 import type { JsonDocument, JsonValue } from "./json-document.ts";
 import { parseValue } from "./parse-value.ts";
 import { scanJson } from "./scan-json.ts";
-import { stringByteLength, stringBytes, stringValue, writeStringBytes } from "./string-value.ts";
+import { stringByteLength, stringBytes, writeStringBytes } from "./string-value.ts";
 
 /** How many of the tried inputs were JSON. */
 export interface FuzzCounts {
@@ -34,13 +34,20 @@ export function fuzzJsonScan(seed: number, iterations: number): FuzzCounts {
 
 /**
  * Parses with JSON.parse and replaces lone surrogates by U+FFFD, as the readers do. Gives undefined for what is no JSON.
- * Escaped backslashes pass through JSON.parse as U+E05C, which must not be in the text: a key that holds a backslash
- * can change how it reads keys of later texts (nodejs/node issue 63785).
+ * JSON.parse itself sees no escapes, because it may take an escaped key for another key (nodejs/node issue 63785):
+ * characters that must be escaped pass as U+F700 to U+F75C, which the text must not hold.
  */
 export function referenceValue(text: string): unknown {
+  const plain = text.replace(/\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))/g, (_, hex?: string, letter?: string) => {
+    const meaning = "\b\f\n\r\t"["bfnrt".indexOf(letter ?? "none")] ?? letter ?? "";
+    const code = hex === undefined ? meaning.charCodeAt(0) : Number.parseInt(hex, 16);
+    return String.fromCharCode(code < 0x20 || code === 0x22 || code === 0x5c ? 0xf700 + code : code);
+  });
+  const wellFormed = plain.replace(/\p{Cs}/gu, "\ufffd");
+  const restored = (part: string) =>
+    part.replace(/[\uf700-\uf75c]/g, (standIn) => String.fromCharCode(standIn.charCodeAt(0) - 0xf700));
   try {
-    const standIns = text.replace(/\\(\\|[^\\])/g, (pair, second) => (second === "\\" ? "\ue05c" : pair));
-    return mapStrings(JSON.parse(standIns), (part) => part.replaceAll("\ue05c", "\\").replace(/\p{Cs}/gu, "\ufffd"));
+    return mapStrings(JSON.parse(wellFormed), restored);
   } catch {
     return undefined;
   }

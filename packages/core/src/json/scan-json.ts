@@ -38,7 +38,6 @@ export function scanJson(bytes: Uint8Array, options?: ScanJsonOptions): JsonDocu
   const rootIsObject = index < end && bytes[index] === 0x7b;
   let rootEnd = end;
   let memberInts = 0;
-  let unlistedFrom: number | undefined;
   let keyStart = 0;
   let keyEnd = 0;
   let memberStart = 0;
@@ -147,14 +146,13 @@ export function scanJson(bytes: Uint8Array, options?: ScanJsonOptions): JsonDocu
           break scan;
         }
         if (rootIsObject) {
-          if (memberInts < MAX_ROOT_MEMBERS * MEMBER_INTS) {
-            members[memberInts++] = keyStart;
-            members[memberInts++] = keyEnd;
-            members[memberInts++] = memberStart;
-            members[memberInts++] = valueEnd;
-          } else {
-            unlistedFrom ??= keyStart - 1;
+          if (memberInts === MAX_ROOT_MEMBERS * MEMBER_INTS) {
+            return new JsonError(`the root object has more than ${MAX_ROOT_MEMBERS} members`, keyStart - 1);
           }
+          members[memberInts++] = keyStart;
+          members[memberInts++] = keyEnd;
+          members[memberInts++] = memberStart;
+          members[memberInts++] = valueEnd;
         }
       }
       index = skipSpace(bytes, index, end);
@@ -176,7 +174,7 @@ export function scanJson(bytes: Uint8Array, options?: ScanJsonOptions): JsonDocu
   index = skipSpace(bytes, index, end);
   if (index < end) return structureError(bytes, index, "after top-level value");
   const rootMembers = members.slice(0, memberInts);
-  return new JsonDocument(bytes, view, recorder.take(), rootMembers, unlistedFrom, rootStart, rootEnd);
+  return new JsonDocument(bytes, view, recorder.take(), rootMembers, rootStart, rootEnd);
 }
 
 function depthLimit(maxDepth: number = DEFAULT_MAX_DEPTH): number {

@@ -119,11 +119,13 @@ export class Exchange {
 
   responseBody(bytes: Uint8Array, endOfStream: boolean): void {
     if (this.#state === "ended") return;
+    this.#state = "routed";
     this.#startResponse().body(bytes, endOfStream);
   }
 
   responseTrailers(): void {
     if (this.#state === "ended") return;
+    this.#state = "routed";
     this.#startResponse().trailers();
   }
 
@@ -212,30 +214,39 @@ export class Exchange {
       proxyMetadata: this.#metadata,
     });
     this.#request = request;
-    const outcome = this.#router.control.route(request);
+    let recorded: SchedulingResult | undefined;
+    const outcome = this.#router.control.route(request, (result) => {
+      recorded = result;
+    });
     if (outcome instanceof Promise) {
-      outcome.then((settled) => this.#decided(request, settled, body, trailersFollow));
-    } else this.#decided(request, outcome, body, trailersFollow);
+      outcome.then((settled) => this.#decided(request, settled, recorded, body, trailersFollow));
+    } else this.#decided(request, outcome, recorded, body, trailersFollow);
   }
 
   #decided(
     request: InferenceRequest,
     outcome: SchedulingResult | RequestError,
+    recorded: SchedulingResult | undefined,
     body: Uint8Array,
     trailersFollow: boolean,
   ): void {
     if (this.#state !== "deciding") {
       // The client left while a stage was waiting; what the decision recorded must be released.
-      if (!(outcome instanceof RequestError)) this.#newResponse(outcome).finish("client-disconnect");
+      if (recorded !== undefined) this.#newResponse(recorded).finish("client-disconnect");
       return;
     }
+    // Kept also when a pre-request plugin refused: others have recorded the decision, and `close` releases it.
+    this.#result = recorded;
     if (outcome instanceof RequestError) {
       this.#refuse(outcome);
       return;
     }
-    this.#result = outcome;
     const primary = outcome.profiles.get(outcome.primaryProfile)!;
     const slices = this.#bodyToSend(request, body);
+    if (slices instanceof RequestError) {
+      this.#refuse(slices);
+      return;
+    }
     const bodyBytes = slices.reduce((sum, slice) => sum + slice.length, 0);
     const destination = primary.targets.map((target) => target.hostPort).join(",");
     const { metrics } = this.#router;
@@ -261,11 +272,16 @@ export class Exchange {
     this.#sink.routed(routed);
   }
 
-  #bodyToSend(request: InferenceRequest, body: Uint8Array): readonly Uint8Array[] {
-    if (request.targetModel !== request.incomingModel && request.body.rewriteModel !== undefined) {
-      return request.body.rewriteModel(request.targetModel);
+  #bodyToSend(request: InferenceRequest, body: Uint8Array): readonly Uint8Array[] | RequestError {
+    if (request.targetModel === request.incomingModel || request.body.rewriteModel === undefined) {
+      return body.length === 0 ? [] : [body];
     }
-    return body.length === 0 ? [] : [body];
+    try {
+      return request.body.rewriteModel(request.targetModel);
+    } catch (thrown: unknown) {
+      this.#router.calls.failed("RequestParsing", this.#parser!, "threw while rewriting the model name", thrown);
+      return new RequestError("Internal", "Error marshalling request body");
+    }
   }
 
   #requestMutation(

@@ -96,7 +96,8 @@ function bounded(
       deps.calls.failed("DataProducer", producer, `took longer than ${timeoutMs} ms`);
       settle(`took longer than ${timeoutMs} ms`);
     });
-    result.then(
+    // Whatever else a plugin returns counts as done.
+    Promise.resolve(result).then(
       () => settle(),
       (thrown: unknown) => {
         if (!settled) deps.calls.failed("DataProducer", producer, "failed", thrown);

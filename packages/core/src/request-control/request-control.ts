@@ -61,8 +61,16 @@ export class RequestControl {
     this.#options = options;
   }
 
-  /** Decides where the request goes. Returns a promise only if a stage had to wait. Never throws or rejects. */
-  route(request: InferenceRequest): SchedulingResult | RequestError | Promise<SchedulingResult | RequestError> {
+  /**
+   * Decides where the request goes. Returns a promise only if a stage had to wait. Never throws or rejects.
+   *
+   * `decided` is called before the pre-request plugins learn of a decision. From then on the response plugins are owed
+   * their last event, also if a pre-request plugin refuses the request.
+   */
+  route(
+    request: InferenceRequest,
+    decided?: (result: SchedulingResult) => void,
+  ): SchedulingResult | RequestError | Promise<SchedulingResult | RequestError> {
     const { clock, decisions } = this.#options;
     const startMs = clock.now();
     request.nowMs = startMs;
@@ -75,7 +83,7 @@ export class RequestControl {
     const refused = this.#beforeAdmission(request, trace);
     if (refused !== undefined) return finish(refused);
 
-    const admission = this.#options.admission.admit(request);
+    const admission = this.#admit(request);
     if (admission instanceof Promise) {
       return admission
         .then((denied) => {
@@ -86,12 +94,12 @@ export class RequestControl {
             remaining: undefined,
             problem: denied?.message,
           });
-          return denied ?? this.#afterAdmission(request, trace);
+          return denied ?? this.#afterAdmission(request, trace, decided);
         })
         .then(finish);
     }
     if (admission !== undefined) return finish(admission);
-    const routed = this.#afterAdmission(request, trace);
+    const routed = this.#afterAdmission(request, trace, decided);
     return routed instanceof Promise ? routed.then(finish) : finish(routed);
   }
 
@@ -116,9 +124,27 @@ export class RequestControl {
     return undefined;
   }
 
+  /** Asks the admission controller; one that throws or rejects costs this request only. */
+  #admit(request: InferenceRequest): undefined | RequestError | Promise<undefined | RequestError> {
+    const { admission, calls } = this.#options;
+    const failed = (thrown: unknown): RequestError => {
+      if (thrown instanceof RequestError) return thrown;
+      const controller = { name: "admission-controller", type: "admission-controller", instance: admission };
+      calls.failed("Admission", controller, "threw", thrown);
+      return new RequestError("Internal", "admission failed; see the log of the endpoint picker");
+    };
+    try {
+      const admitted = admission.admit(request);
+      return admitted instanceof Promise ? admitted.catch(failed) : admitted;
+    } catch (thrown: unknown) {
+      return failed(thrown);
+    }
+  }
+
   #afterAdmission(
     request: InferenceRequest,
     trace: DecisionTrace | undefined,
+    decided: ((result: SchedulingResult) => void) | undefined,
   ): SchedulingResult | RequestError | Promise<SchedulingResult | RequestError> {
     const { clock, timers, calls, screeners, producers } = this.#options;
     let candidates = this.candidates(request);
@@ -145,8 +171,8 @@ export class RequestControl {
     }
     const waiting = runProducers(producers, request, candidates, trace?.stages, { calls, clock, timers });
     return waiting === undefined
-      ? this.#decide(request, candidates, trace)
-      : waiting.then(() => this.#decide(request, candidates, trace));
+      ? this.#decide(request, candidates, trace, decided)
+      : waiting.then(() => this.#decide(request, candidates, trace, decided));
   }
 
   #screen(
@@ -179,6 +205,7 @@ export class RequestControl {
     request: InferenceRequest,
     candidates: readonly Endpoint[],
     trace: DecisionTrace | undefined,
+    decided: ((result: SchedulingResult) => void) | undefined,
   ): SchedulingResult | RequestError {
     const denied = this.#hooks("Admission", this.#options.admitters, trace, (plugin) =>
       plugin.admitRequest(request, candidates),
@@ -188,6 +215,7 @@ export class RequestControl {
     if (result instanceof RequestError) return result;
     const missed = conditionalDecodeMiss(request, result);
     if (missed !== undefined) return missed;
+    decided?.(result);
     return this.#preRequests(request, result, trace) ?? result;
   }
 

@@ -1,4 +1,3 @@
-import { errorText } from "../errors.ts";
 import { Headers } from "../headers.ts";
 import type { Parser, ResponseReader, Usage } from "../plugin/parser.ts";
 import type { TerminationCause } from "../plugin/request-plugins.ts";
@@ -156,10 +155,11 @@ export class ResponsePhase {
         out = this.#reader.chunk(bytes, endOfStream);
       } catch (thrown: unknown) {
         this.#brokenReader = true;
-        router.calls.failed("ResponseParsing", parser, `threw: ${errorText(thrown)}`, thrown);
+        router.calls.failed("ResponseParsing", parser, "threw", thrown);
       }
     }
-    this.#notify(bytes.length, endOfStream, endOfStream ? "natural" : undefined);
+    // An empty piece that ends nothing is no step: the first event is the one with the first bytes.
+    if (bytes.length > 0 || endOfStream) this.#notify(bytes.length, endOfStream, endOfStream ? "natural" : undefined);
     if (bytes.length > 0) this.#started = true;
     if (endOfStream) this.#finished = true;
     return out;

@@ -13,7 +13,7 @@ import type {
 } from "../plugin/scheduling-plugins.ts";
 import type { InferenceRequest } from "../request.ts";
 import { RequestError } from "../request-error.ts";
-import type { PluginCalls } from "./plugin-calls.ts";
+import type { ExtensionPoint, PluginCalls } from "./plugin-calls.ts";
 
 /** A scorer with its weight in a profile. */
 export interface WeightedScorer {
@@ -101,6 +101,7 @@ export class Scheduler {
   ): SchedulingResult | RequestError {
     const results = new Map<string, ProfileResult | RequestError>();
     const handler = this.#handler;
+    let point: ExtensionPoint = "ProfilePicker";
     try {
       // Each round must name at least one profile that has not run, so the loop ends.
       for (;;) {
@@ -122,19 +123,18 @@ export class Scheduler {
           "failed to find target endpoint: no profile was run for the request",
         );
       }
+      point = "ProcessProfilesResults";
       const startMs = this.#clock.now();
       const outcome = handler.instance.processResults(request, results);
-      this.#calls.observe("ProcessProfilesResults", handler, this.#clock.now() - startMs);
+      this.#calls.observe(point, handler, this.#clock.now() - startMs);
       if (outcome instanceof RequestError) return outcome;
-      if (outcome.profiles.get(outcome.primaryProfile)?.targets[0] === undefined) {
-        throw this.#calls.failed("ProcessProfilesResults", handler, "names a primary profile without a target");
-      }
-      return outcome;
+      if (outcome.profiles.get(outcome.primaryProfile)?.targets[0] !== undefined) return outcome;
+      this.#calls.failed(point, handler, "names a primary profile without a target");
     } catch (thrown: unknown) {
       if (thrown instanceof RequestError) return thrown;
-      this.#calls.failed("ProcessProfilesResults", handler, "threw", thrown);
-      return new RequestError("Internal", "scheduling failed; see the log of the endpoint picker");
+      this.#calls.failed(point, handler, "threw", thrown);
     }
+    return new RequestError("Internal", "scheduling failed; see the log of the endpoint picker");
   }
 
   #runProfile(
@@ -151,7 +151,7 @@ export class Scheduler {
             filters: [],
             scorers: [],
             candidates,
-            totals: new Float64Array(0),
+            totals: new Float64Array(candidates.length),
             picker: undefined,
             pickerDurationMs: 0,
             targets: [],
@@ -159,7 +159,10 @@ export class Scheduler {
           };
     if (trace !== undefined) decision?.profiles.push(trace);
     const fail = (error: RequestError): RequestError => {
-      if (trace !== undefined) trace.error = error;
+      if (trace !== undefined) {
+        trace.error = error;
+        compactProfile(trace);
+      }
       return error;
     };
 
@@ -187,6 +190,10 @@ export class Scheduler {
 
     const count = endpoints.length;
     const totals = new Float64Array(count);
+    if (trace !== undefined) {
+      trace.candidates = endpoints;
+      trace.totals = totals;
+    }
     for (const { plugin, weight } of profile.scorers) {
       const scores = new Float64Array(count);
       const startMs = this.#clock.now();
@@ -231,8 +238,6 @@ export class Scheduler {
       return fail(new RequestError("Internal", `picker "${profile.picker.name}" picked nothing`));
     }
     if (trace !== undefined) {
-      trace.candidates = endpoints;
-      trace.totals = totals;
       trace.picker = profile.picker;
       trace.pickerDurationMs = pickerDurationMs;
       trace.targets = targets;

@@ -16,7 +16,7 @@ import { type ContractCheck, registerChecks } from "./contract-check.ts";
 import { trackTimers } from "./track-timers.ts";
 
 /** What {@link pluginContract} takes beside the definition. */
-export interface PluginContractOptions extends Omit<BuildPluginOptions, "clock" | "endpoints"> {
+export interface PluginContractOptions extends Omit<BuildPluginOptions, "clock"> {
   /** `import.meta.url` of the test file: the package around it is the plugin's. */
   readonly testFile: string;
   /** Puts the instance to work before its state is dumped: many requests, many endpoints. */

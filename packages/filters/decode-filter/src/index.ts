@@ -1,0 +1,1 @@
+export { decodeFilter as default } from "./decode-filter.ts";

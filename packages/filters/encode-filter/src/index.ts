@@ -1,0 +1,1 @@
+export { encodeFilter as default } from "./encode-filter.ts";

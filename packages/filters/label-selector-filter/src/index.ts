@@ -1,0 +1,1 @@
+export { labelSelectorFilter as default } from "./label-selector-filter.ts";

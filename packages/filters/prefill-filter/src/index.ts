@@ -1,0 +1,1 @@
+export { prefillFilter as default } from "./prefill-filter.ts";

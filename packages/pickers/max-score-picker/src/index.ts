@@ -1,0 +1,1 @@
+export { maxScorePicker as default } from "./max-score-picker.ts";

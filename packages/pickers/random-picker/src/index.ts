@@ -1,0 +1,1 @@
+export { randomPicker as default } from "./random-picker.ts";

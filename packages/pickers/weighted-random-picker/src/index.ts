@@ -1,0 +1,1 @@
+export { weightedRandomPicker as default } from "./weighted-random-picker.ts";

@@ -1,0 +1,1 @@
+export { singleProfileHandler as default } from "./single-profile-handler.ts";

@@ -1,0 +1,1 @@
+export { utilizationDetector as default } from "./utilization-detector.ts";

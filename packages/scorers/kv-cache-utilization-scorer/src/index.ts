@@ -1,0 +1,1 @@
+export { kvCacheUtilizationScorer as default } from "./kv-cache-utilization-scorer.ts";

@@ -1,0 +1,1 @@
+export { loraAffinityScorer as default } from "./lora-affinity-scorer.ts";

@@ -1,0 +1,1 @@
+export { runningRequestsSizeScorer as default } from "./running-requests-size-scorer.ts";

@@ -1,0 +1,20 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../workspace-packages.ts";
+
+function part(variable: string, what: string): string {
+  const path = process.env[variable];
+  if (path === undefined || path === "") throw new Error(`${variable} is not set: ${what}. .ci/run installs it.`);
+  if (!existsSync(path)) throw new Error(`${variable}=${path} does not exist: ${what}`);
+  return path;
+}
+
+/** Real parts that tests need. A missing one fails the test that asks for it; nothing is skipped. */
+export const parts = {
+  envoy: (): string => part("POINTSMAN_ENVOY", "path of an Envoy binary, 1.34 or later"),
+  extload: (): string => part("POINTSMAN_EXTLOAD", "path of the ext_proc load client"),
+  extecho: (): string => part("POINTSMAN_EXTECHO", "path of the grpc-go ext_proc echo"),
+  trace: (): string => part("POINTSMAN_TRACE", "a Mooncake trace (JSON lines with hash_ids)"),
+  epp: join(root, "apps/epp/bin/epp"),
+  modelSim: join(root, "apps/model-sim/bin/model-sim"),
+};
