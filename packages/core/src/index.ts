@@ -138,4 +138,5 @@ export {
   type SchedulingProfile,
   type WeightedScorer,
 } from "./scheduling/scheduler.ts";
+export { scoreFewest } from "./scheduling/score-fewest.ts";
 export { aliasedHeaders, controlHeaders, wireNames } from "./wire-names.ts";

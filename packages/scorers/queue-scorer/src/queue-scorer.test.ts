@@ -1,4 +1,4 @@
-import { WAITING_QUEUE_SIZE } from "@pointsman/core";
+import { scoreFewest, WAITING_QUEUE_SIZE } from "@pointsman/core";
 import {
   buildEndpoint,
   buildPlugin,
@@ -13,7 +13,6 @@ import {
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import queueScorer from "./index.ts";
-import { scoreQueues } from "./queue-scorer.ts";
 
 const counts = fc.oneof(fc.nat(20), fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }));
 // Whatever an engine reports may end up in an attribute.
@@ -33,7 +32,7 @@ test.each([
   { name: "numbers that are no queue count as unknown", given: [-1, Number.POSITIVE_INFINITY, 4], scores: [0, 0, 1] },
 ])("$name", ({ given, scores }) => {
   const out = new Float64Array(given.length);
-  scoreQueues(Float64Array.from(given), out);
+  scoreFewest(Float64Array.from(given), out);
   expect([...out]).toEqual(scores);
 });
 

@@ -1,4 +1,4 @@
-import { RUNNING_REQUESTS_SIZE } from "@pointsman/core";
+import { RUNNING_REQUESTS_SIZE, scoreFewest } from "@pointsman/core";
 import {
   buildEndpoint,
   buildPlugin,
@@ -13,7 +13,6 @@ import {
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import runningRequestsSizeScorer from "./index.ts";
-import { scoreRunningRequests } from "./running-requests-size-scorer.ts";
 
 const counts = fc.oneof(fc.nat(20), fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }));
 // Whatever an engine reports may end up in an attribute.
@@ -33,7 +32,7 @@ test.each([
   { name: "numbers that are no count count as unknown", given: [-1, Number.POSITIVE_INFINITY, 4], scores: [0, 0, 1] },
 ])("$name", ({ given, scores }) => {
   const out = new Float64Array(given.length);
-  scoreRunningRequests(Float64Array.from(given), out);
+  scoreFewest(Float64Array.from(given), out);
   expect([...out]).toEqual(scores);
 });
 
