@@ -68,7 +68,7 @@ const cases: readonly BenchCase[] = [
   { name: "json-scan/chat-430KB-escapes", body: chat(200, 1_900, ESCAPED_WORDS), flattens: true },
   { name: "json-scan/chat-430KB-code", body: chat(200, 1_950, CODE_WORDS), flattens: true },
   { name: "json-scan/deep-500", body: deep(500, 100), flattens: false },
-  { name: "json-scan/small-members-400KB", body: manyMembers(20_000), flattens: false },
+  { name: "json-scan/small-members-300KB", body: manyMembers(16_000), flattens: false },
   {
     name: "json-scan/token-ids-430KB",
     body: Buffer.from(JSON.stringify({ prompt: Array.from({ length: 70_000 }, () => random(128_000)) })),

@@ -3,6 +3,7 @@ export {
   type AttributeScope,
   type AttributeType,
   defineAttribute,
+  internAttribute,
 } from "./attributes/attribute-key.ts";
 export { RequestAttributes } from "./attributes/attribute-store.ts";
 export {

@@ -22,6 +22,8 @@ export type DropReason =
   | "rejected-shutting-down"
   | "evicted";
 
+const brand = Symbol.for("pointsman.RequestError");
+
 /**
  * Ends one request with a status and a text.
  *
@@ -37,6 +39,14 @@ export class RequestError {
     this.code = code;
     this.message = message;
     this.reason = reason;
+  }
+
+  static {
+    // Instances are known by a mark, so that one from a plugin's own copy of this package is recognised.
+    Object.defineProperty(RequestError.prototype, brand, { value: true });
+    Object.defineProperty(RequestError, Symbol.hasInstance, {
+      value: (value: unknown) => typeof value === "object" && value !== null && brand in value,
+    });
   }
 
   get httpStatus(): number {

@@ -65,3 +65,14 @@ export function defineAttribute<T>(options: {
     },
   };
 }
+
+/**
+ * This copy's key for one that may come from another copy of this package, as when a plugin brings its own: keys are
+ * the same if their text forms are.
+ */
+export function internAttribute<T>(key: AttributeKey<T>): AttributeKey<T> {
+  const known = keysById.get(key.id);
+  // The map erases T; the id fixes it.
+  if (known !== undefined) return known as AttributeKey<T>;
+  return defineAttribute<T>({ dataType: key.dataType, scope: key.scope, defaultProducer: key.producer }).from();
+}

@@ -46,6 +46,7 @@ test.each([
   ["clé", '"cl\\u00E9"'],
   ["😀", '"\\ud83d\\ude00"'],
   ["a\ufffd", '"a\\ud83d"'],
+  ["aaa", '"\\u0061\\u0061\\u0061"'],
   ["__proto__", '"__proto__"'],
   ["toString", '"toString"'],
 ])("get finds the key %j written as %s", (key, written) => {
@@ -67,18 +68,23 @@ test("of repeated keys the last one counts, in whatever spelling", () => {
   expect(parsed(get(get(value, "in"), "a"))).toBe(5);
 });
 
-test("get finds members beyond those the document lists, and the last of repeated ones", () => {
-  const list = Array.from({ length: 3000 }, (_, index) => `"k${index}":${index}`).join(",");
-  const value = root(`{"a":"first",${list},"k5":"again","z":{"y":[1]}}`);
+test("get finds every member of a root object of the greatest size", () => {
+  const list = Array.from({ length: 16_382 }, (_, index) => `"k${index}":${index}`).join(",");
+  const value = root(`{"a":"first",${list},"k5":"again"}`);
   expect(parsed(get(value, "a"))).toBe("first");
-  expect(parsed(get(value, "k0"))).toBe(0);
-  expect(parsed(get(value, "k1022"))).toBe(1022);
-  expect(parsed(get(value, "k1023"))).toBe(1023);
-  expect(parsed(get(value, "k1024"))).toBe(1024);
-  expect(parsed(get(value, "k2999"))).toBe(2999);
+  expect([0, 1, 8000, 16_381].map((index) => parsed(get(value, `k${index}`)))).toEqual([0, 1, 8000, 16_381]);
   expect(parsed(get(value, "k5"))).toBe("again");
-  expect(parsed(get(get(value, "z"), "y"))).toEqual([1]);
-  expect(get(value, "k3000")).toBeUndefined();
+  expect(get(value, "k16382")).toBeUndefined();
+});
+
+test("get finds members of an inner object of any size", () => {
+  const list = Array.from({ length: 20_000 }, (_, index) => `"k${index}":${index}`).join(",");
+  const inner = get(root(`{"in":{${list},"k5":"again"}}`), "in");
+  expect([parsed(get(inner, "k0")), parsed(get(inner, "k19999")), parsed(get(inner, "k5"))]).toEqual([
+    0,
+    19_999,
+    "again",
+  ]);
 });
 
 test("values beyond the recorded spans are read the same way", () => {

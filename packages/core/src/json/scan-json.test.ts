@@ -115,6 +115,14 @@ test("a million open brackets are one error, not a stack overflow", () => {
   expect(verdict(Buffer.alloc(1_000_000, "["))).toEqual(["arrays and objects nest deeper than 512 levels", 512]);
 });
 
+test("a root object of more members than the limit is an error at the first key too many", () => {
+  const list = (count: number) => Array.from({ length: count }, () => '"":0').join(",");
+  expect(verdict(latin1(`{${list(16_384)}}`))).toBe("ok");
+  const message = "the root object has more than 16384 members";
+  expect(verdict(latin1(`{${list(16_385)}}`))).toEqual([message, 1 + 16_384 * 5]);
+  expect(verdict(latin1(`[{${list(16_385)}}]`))).toBe("ok");
+});
+
 test("a scan that failed leaves nothing behind for the next one", () => {
   const whole = latin1(`{"a":{"b":"${"x".repeat(200)}"},"c":1}`);
   const before = scanJson(whole);

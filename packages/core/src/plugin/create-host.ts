@@ -1,4 +1,4 @@
-import type { AttributeKey } from "../attributes/attribute-key.ts";
+import { type AttributeKey, internAttribute } from "../attributes/attribute-key.ts";
 import type { Clock, Timers } from "../clock.ts";
 import { type Endpoint, writeAttribute } from "../endpoint.ts";
 import { EppError } from "../errors.ts";
@@ -65,7 +65,7 @@ export function createHost(
     plugin: environment.plugin,
     endpointReader<T>(key: AttributeKey<T>): EndpointReader<T> {
       check(readable, key, "read");
-      const { index } = key;
+      const { index } = internAttribute(key);
       // Whatever stands at a key's index was written under that key.
       return {
         get: (endpoint) => endpoint.values[index] as T | undefined,
@@ -81,17 +81,20 @@ export function createHost(
     },
     endpointWriter<T>(key: AttributeKey<T>): EndpointWriter<T> {
       check(produced, key, "write");
-      return { set: (endpoint, value, nowMs) => writeAttribute(endpoint, key, value, nowMs) };
+      const own = internAttribute(key);
+      return { set: (endpoint, value, nowMs) => writeAttribute(endpoint, own, value, nowMs) };
     },
     requestReader<T>(key: AttributeKey<T>): RequestReader<T> {
       check(readable, key, "read");
-      return { get: (request) => request.attributes.get(key) };
+      const own = internAttribute(key);
+      return { get: (request) => request.attributes.get(own) };
     },
     requestWriter<T>(key: AttributeKey<T>): RequestWriter<T> {
       check(produced, key, "write");
+      const own = internAttribute(key);
       return {
         set: (request, value) => {
-          if (!request.isLate(name)) request.attributes.set(key, value);
+          if (!request.isLate(name)) request.attributes.set(own, value);
         },
       };
     },
