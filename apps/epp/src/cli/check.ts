@@ -33,7 +33,7 @@ export const checkCommand: Command = {
         stalenessMs: 2000,
         logger: silentLogger,
         metrics: noMetrics,
-        datastore: new Datastore({ pool: { name: "check", namespace: "default", appProtocol: "" }, logger: silentLogger }),
+        datastore: new Datastore({ pool: { name: "check", namespace: "default", appProtocol: undefined }, logger: silentLogger }),
       },
     );
     if ("unreadable" in loaded) {

@@ -22,7 +22,7 @@ export const serveCommand: Command = {
     for (const warning of options.warnings) logger.warn({}, warning);
     const metrics = createPrometheusMetrics({ processMetrics: true });
     const datastore = new Datastore({
-      pool: { name: options.poolName, namespace: options.poolNamespace, appProtocol: "" },
+      pool: { name: options.poolName, namespace: options.poolNamespace, appProtocol: undefined },
       logger,
     });
     const loaded = await loadGraph(options, { ...options, logger, metrics, datastore });
