@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
@@ -35,6 +35,9 @@ export interface AdminServer {
   start(): Promise<{ readonly port: number }>;
   stop(): Promise<void>;
 }
+
+/** The adapter's request and response, which cover HTTP/1.1 and HTTP/2. */
+type HttpHandler = NonNullable<Parameters<typeof connectNodeAdapter>[0]["fallback"]>;
 
 /** Most decisions in one answer. */
 const maxDecisions = 1000;
@@ -118,14 +121,15 @@ function signalOf(endpoint: Endpoint, key: AttributeKey<unknown>, nowMs: number)
 }
 
 async function serveHttp(
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: Parameters<HttpHandler>[0],
+  response: Parameters<HttpHandler>[1],
   options: AdminServerOptions,
 ): Promise<void> {
   const path = (request.url ?? "/").split("?", 1)[0]!;
   const send = (status: number, type: string, body: string, headers: Record<string, string> = {}): void => {
     response.writeHead(status, { "content-type": type, ...headers });
-    response.end(request.method === "HEAD" ? undefined : body);
+    if (request.method === "HEAD") response.end();
+    else response.end(body);
   };
   if (path !== "/metrics" && path !== "/debug/plugins/state") {
     send(404, "text/plain", `no page ${path}; there are /metrics, /debug/plugins/state and the admin API\n`);

@@ -1,0 +1,112 @@
+import { expect, test } from "vitest";
+import { flagTable } from "./flag-table.ts";
+import { type FlagValue, parseFlags } from "./parse-flags.ts";
+import { parseSize } from "./parse-size.ts";
+import { serveOptions } from "./serve-options.ts";
+
+function values(...args: string[]): ReadonlyMap<string, FlagValue> {
+  const parsed = parseFlags(args);
+  if ("problems" in parsed) throw new Error(parsed.problems.join("\n"));
+  return parsed.values;
+}
+function problems(...args: string[]): readonly string[] {
+  const parsed = parseFlags(args);
+  return "problems" in parsed ? parsed.problems : [];
+}
+
+test("every default passes its own flag's check", () => {
+  const parsed = values();
+  for (const { name, kind, default: text } of flagTable) {
+    if (kind !== "size" || text !== "") expect(parsed.get(name), name).toBeDefined();
+  }
+});
+
+test.each([
+  [["--grpc-port", "9100"], "grpc-port", 9100],
+  [["--grpc-port=9100"], "grpc-port", 9100],
+  [["--grpc-port=1", "--grpc-port=2"], "grpc-port", 2],
+  [["--secure-serving=false"], "secure-serving", false],
+  [["--health-checking"], "health-checking", true],
+  [["-v", "5"], "v", 5],
+  [["-v=4"], "v", 4],
+  [["-v4"], "v", 4],
+  [["--drain-timeout", "1m30s"], "drain-timeout", 90_000],
+  [["--grpc-max-recv-msg-size", "10MiB"], "grpc-max-recv-msg-size", 10 * 1024 * 1024],
+] as const)("%j sets %s", (args, name, value) => {
+  expect(values(...args).get(name)).toEqual(value);
+});
+
+test("every problem of a command line is told, with what would be right", () => {
+  expect(
+    problems("--grpc-prot=1", "--grpc-port=70000", "--drain-timeout=5", "--secure-serving=maybe", "--lora-info-metric=x", "--endpoint-selector=a=b", "--v"),
+  ).toEqual([
+    "unknown flag --grpc-prot; did you mean --grpc-port? See --help for all flags.",
+    'flag --grpc-port: "70000" is not an integer from 0 to 65535 (default "9002")',
+    'flag --drain-timeout: "5" is not a duration such as 50ms, 2s or 1m30s (default "30s")',
+    'flag --secure-serving: "maybe" is not true or false (default "true")',
+    'flag --lora-info-metric was removed: set the metric in "engineConfigs" of the core-metrics-extractor plugin',
+    "flag --endpoint-selector=a=b cannot be honoured: Kubernetes modes are not part of this version; use a discovery plugin",
+    "flag --v needs a value (an integer)",
+  ]);
+});
+
+test("a flag without effect is accepted and said once", () => {
+  const parsed = parseFlags(["--zap-encoder", "json", "--tracing=false", "--tracing=false"]);
+  expect("warnings" in parsed && parsed.warnings).toEqual([
+    "flag --zap-encoder has no effect: logs are JSON lines",
+    "flag --tracing has no effect: tracing is not part of this version",
+  ]);
+});
+
+test.each([
+  ["25MB", 25_000_000],
+  ["1k", 1000],
+  ["1.5Ki", 1536],
+  ["100b", 100],
+  ["0", undefined],
+  ["3Gi", undefined],
+  ["-1Mi", undefined],
+  ["10 MiB", undefined],
+])("the size %s is %s bytes", (text, bytes) => {
+  expect(parseSize(text)).toBe(bytes);
+});
+
+function options(args: readonly string[], environment: Record<string, string> = {}) {
+  const parsed = parseFlags(args);
+  if ("problems" in parsed) throw new Error(parsed.problems.join("\n"));
+  return serveOptions(parsed, environment);
+}
+
+test("the namespace comes from the flag, else the environment, else default", () => {
+  expect(options([])).toMatchObject({ poolNamespace: "default", poolName: "epp" });
+  expect(options([], { NAMESPACE: "env" })).toMatchObject({ poolNamespace: "env" });
+  expect(options(["--pool-namespace=flag"], { NAMESPACE: "env" })).toMatchObject({ poolNamespace: "flag" });
+});
+
+test.each([
+  [[], "info"],
+  [["-v=4"], "debug"],
+  [["-v=-1"], "info"],
+  [["--zap-log-level=error", "-v=5"], "error"],
+  [["--zap-log-level=5"], "debug"],
+])("%j logs at %s", (args, level) => {
+  expect(options(args)).toMatchObject({ logLevel: level });
+});
+
+test("flags that exclude each other are refused together", () => {
+  expect(options(["--config-file=a", "--config-text=b", "--endpoints-file=c", "--zap-log-level=loud", "extra"])).toEqual({
+    problems: [
+      'unexpected argument "extra"; see --help for the commands',
+      "--config-file and --config-text exclude each other; give one",
+      "--endpoints-file goes with the built-in configuration only; in a configuration of your own add a file-discovery plugin",
+      '--zap-log-level: "loud" is not debug, info, error or a verbosity',
+    ],
+  });
+});
+
+test("a refresh interval below 50ms is raised and said", () => {
+  expect(options(["--refresh-metrics-interval=10ms"])).toMatchObject({
+    refreshMetricsIntervalMs: 50,
+    warnings: ["--refresh-metrics-interval is below 50ms; 50ms is used"],
+  });
+});
