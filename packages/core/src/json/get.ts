@@ -31,7 +31,7 @@ function walkedMember(document: JsonDocument, objectStart: number, key: string):
   let end = 0;
   let index = tokenStart(bytes, objectStart + 1);
   while (bytes[index] === 0x22) {
-    const close = scanString(bytes, document.view, index + 1, bytes.length);
+    const close = scanString(bytes, document.view, index + 1);
     if (close === STRING_FAULT) break;
     const keyEnd = close < 0 ? ~close : close;
     const matches = keyEquals(bytes, index + 1, keyEnd, key);

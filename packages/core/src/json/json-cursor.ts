@@ -73,7 +73,7 @@ export class ContainerCursor implements JsonCursor {
       return false;
     }
     if (this.#inObject) {
-      const close = scanString(bytes, document.view, index + 1, bytes.length);
+      const close = scanString(bytes, document.view, index + 1);
       if (close === STRING_FAULT) {
         this.#from = -1;
         return false;

@@ -10,8 +10,8 @@ export interface ScanJsonOptions {
 
 const DEFAULT_MAX_DEPTH = 512;
 const HIGHEST_MAX_DEPTH = 10_000;
-/** Positions are kept as 32-bit integers. */
-const MAX_BYTES = 0x7fff_ffff;
+/** 256 MiB: positions stay 32-bit integers, and no text decoded from the input is longer than a string may be. */
+const MAX_BYTES = 0x1000_0000;
 
 // One scan never runs inside another, so all share this memory.
 const recorder = new SpanRecorder();
@@ -52,7 +52,7 @@ export function scanJson(bytes: Uint8Array, options?: ScanJsonOptions): JsonDocu
         return structureError(bytes, index, "looking for beginning of object key string");
       }
       const from = index + 1;
-      let close = scanString(bytes, view, from, end);
+      let close = scanString(bytes, view, from);
       if (close < 0) {
         if (close === STRING_FAULT) return stringError(bytes, from);
         close = ~close;
@@ -75,7 +75,7 @@ export function scanJson(bytes: Uint8Array, options?: ScanJsonOptions): JsonDocu
     let valueEnd = 0;
     const first = index < end ? bytes[index]! : -1;
     if (first === 0x22) {
-      const close = scanString(bytes, view, start + 1, end);
+      const close = scanString(bytes, view, start + 1);
       if (close >= 0) {
         index = close + 1;
         valueEnd = index;

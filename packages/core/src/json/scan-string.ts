@@ -1,4 +1,4 @@
-/** What scanString returns when the string is not closed before `end`, or holds a bad byte or escape. */
+/** What scanString returns when the string is not closed, or holds a bad byte or escape. */
 export const STRING_FAULT = -0x8000_0000;
 
 /** Aligned 32-bit words over the same memory as a byte array. */
@@ -35,12 +35,12 @@ const SHORT_STRING = 12;
 
 /**
  * Finds the closing quote of a string and checks every byte up to it.
- * Shape: `from` is the byte after the opening quote; no byte before it, nor at or after `end`, has an effect. Returns
- * the index of the closing quote, its bitwise complement (negative) when the string holds escapes, or STRING_FAULT.
+ * Shape: `from` is the byte after the opening quote; no byte before it has an effect. Returns the index of the closing
+ * quote, its bitwise complement (negative) when the string holds escapes, or STRING_FAULT.
  * Bytes from 0x80 on pass unchecked. O(string), no allocation.
  */
-export function scanString(bytes: Uint8Array, view: ByteWords, from: number, end: number): number {
-  const shortEnd = Math.min(from + SHORT_STRING, end);
+export function scanString(bytes: Uint8Array, view: ByteWords, from: number): number {
+  const shortEnd = Math.min(from + SHORT_STRING, bytes.length);
   let index = from;
   while (index < shortEnd) {
     const byte = bytes[index]!;
@@ -48,7 +48,7 @@ export function scanString(bytes: Uint8Array, view: ByteWords, from: number, end
     if (byte === 0x5c || byte < 0x20) break;
     index++;
   }
-  return scanByWords(bytes, view, index, end);
+  return scanByWords(bytes, view, index);
 }
 
 /**
@@ -60,11 +60,11 @@ export function scanString(bytes: Uint8Array, view: ByteWords, from: number, end
  * reaches above a byte that stops: the lowest bit set is exact, unless the stop below it was already passed over, so
  * the byte is looked at.
  */
-function scanByWords(bytes: Uint8Array, view: ByteWords, from: number, end: number): number {
+function scanByWords(bytes: Uint8Array, view: ByteWords, from: number): number {
   const words = view.words;
   const shift = view.shift;
-  // Words that end at or before `end`.
-  const wordEnd = Math.min(words.length, (end + shift) >> 2);
+  const wordEnd = words.length;
+  const end = bytes.length;
   let escaped = false;
   let index = from;
   let word = (index + shift) >> 2;
@@ -96,7 +96,7 @@ function scanByWords(bytes: Uint8Array, view: ByteWords, from: number, end: numb
     const byte = bytes[index]!;
     if (byte === 0x22) return escaped ? ~index : index;
     if (byte === 0x5c) {
-      const length = escapeLength(bytes, index, end);
+      const length = escapeLength(bytes, index);
       if (length === 0) return STRING_FAULT;
       index += length;
       escaped = true;
@@ -133,8 +133,9 @@ function skipCleanBlocks(words: Int32Array, from: number, wordEnd: number): numb
   return word;
 }
 
-/** Returns how many bytes the escape at `index` takes, 0 when it is none or reaches `end`. */
-function escapeLength(bytes: Uint8Array, index: number, end: number): number {
+/** Returns how many bytes the escape at `index` takes, 0 when it is none or is cut off. */
+function escapeLength(bytes: Uint8Array, index: number): number {
+  const end = bytes.length;
   if (index + 1 >= end) return 0;
   const letter = bytes[index + 1]!;
   if (SIMPLE_ESCAPES[letter] !== 0) return 2;

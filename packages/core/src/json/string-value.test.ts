@@ -43,6 +43,7 @@ test.each([
   ["\\ud83d\\u0041", "\ufffdA"],
   ["\\ud83d\\ud83d\\ude00", "\ufffd😀"],
   ["\\ude00\\ud83d", "\ufffd\ufffd"],
+  ["\\ude00\\ude00", "\ufffd\ufffd"],
   ["\\\\ud83d", "\\ud83d"],
   ["\\uDBFF\\uDFFF", "\u{10ffff}"],
 ])("surrogate escapes %s give %j as text and as bytes", (escapes, text) => {
@@ -66,6 +67,12 @@ test.each([
   const escaped = root(quoted(...bytes, 0x5c, 0x6e));
   expect(stringValue(escaped)).toBe(`${"\ufffd".repeat(count)}\n`);
   expect([...(stringBytes(escaped) ?? [])]).toEqual([...bytes, 0x0a]);
+});
+
+test("characters at the bounds of UTF-8 stay beside a byte that is no UTF-8", () => {
+  const text =
+    "\u0080\u07ff\u0800\u0fff\u1000\ud7ff\ue000\ue800\uffff\u{10000}\u{3ffff}\u{40000}\u{fffff}\u{100000}\u{10ffff}";
+  expect(stringValue(root(quoted(...Buffer.from(text), 0xff)))).toBe(`${text}\ufffd`);
 });
 
 test("a byte order mark inside a string is a character of it", () => {

@@ -26,7 +26,7 @@ export function valueEnd(document: JsonDocument, start: number): number {
 
 function stringEnd(document: JsonDocument, start: number): number {
   const bytes = document.bytes;
-  const close = scanString(bytes, document.view, start + 1, bytes.length);
+  const close = scanString(bytes, document.view, start + 1);
   if (close >= 0) return close + 1;
   if (close === STRING_FAULT) throw changed();
   return ~(~close + 1);
@@ -41,7 +41,7 @@ function containerEnd(document: JsonDocument, start: number): number {
     const byte = bytes[index]!;
     index++;
     if (byte === 0x22) {
-      const close = scanString(bytes, document.view, index, length);
+      const close = scanString(bytes, document.view, index);
       if (close === STRING_FAULT) break;
       index = (close < 0 ? ~close : close) + 1;
     } else if ((byte | 0x20) === 0x7b) {

@@ -1,0 +1,75 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { buildEndpoint, named } from "../../test/testkit.ts";
+import { KV_CACHE_USAGE, WAITING_QUEUE_SIZE } from "../attributes/metric-attributes.ts";
+import { captureSignals, compactProfile, maxRecordedEndpoints, type ProfileTrace } from "./decision-record.ts";
+
+function profileOf(totals: readonly number[], winner: number | undefined): ProfileTrace {
+  const candidates = totals.map((_, slot) => buildEndpoint(slot));
+  const scores = [1, 2].map((factor) => Float64Array.from(totals, (total) => total * factor));
+  return {
+    profile: "default",
+    filters: [],
+    scorers: scores.map((values, i) => ({
+      plugin: named({}, `scorer-${i}`),
+      weight: i + 0.5,
+      scores: values,
+      durationMs: i,
+    })),
+    candidates,
+    totals: Float64Array.from(totals),
+    picker: named({}, "picker"),
+    pickerDurationMs: 0,
+    targets: winner === undefined ? [] : [candidates[winner]!],
+    error: undefined,
+  };
+}
+
+const total = fc.oneof(fc.double({ min: 0, max: 10, noNaN: true }), fc.constantFrom(1, 2));
+
+test("a profile of up to the bound stays as it is", () => {
+  const profile = profileOf(Array(maxRecordedEndpoints).fill(0.5), 3);
+  const { candidates, totals, scorers } = profile;
+  compactProfile(profile);
+  expect(profile.candidates).toBe(candidates);
+  expect(profile.totals).toBe(totals);
+  expect(profile.scorers).toBe(scorers);
+});
+
+test("a larger profile keeps the best totals and the winner, with scores aligned", () => {
+  fc.assert(
+    fc.property(
+      fc.array(total, { minLength: maxRecordedEndpoints + 1, maxLength: 80 }),
+      fc.option(fc.nat(), { nil: undefined }),
+      (totals, seed) => {
+        const winner = seed === undefined ? undefined : seed % totals.length;
+        const profile = profileOf(totals, winner);
+        compactProfile(profile);
+        const kept = profile.candidates.map(({ slot }) => slot);
+        expect(new Set(kept).size).toBe(maxRecordedEndpoints);
+        expect([...profile.totals]).toEqual(kept.map((slot) => totals[slot]));
+        for (const [i, { scores, weight, durationMs }] of profile.scorers.entries()) {
+          expect([...scores]).toEqual(kept.map((slot) => totals[slot]! * (i + 1)));
+          expect([weight, durationMs]).toEqual([i + 0.5, i]);
+        }
+        if (winner !== undefined) expect(kept).toContain(winner);
+        const lowestKept = Math.min(...kept.filter((slot) => slot !== winner).map((slot) => totals[slot]!));
+        const dropped = totals.filter((_, slot) => !kept.includes(slot));
+        expect(Math.max(...dropped)).toBeLessThanOrEqual(lowestKept);
+      },
+    ),
+  );
+});
+
+test("signals are noted with values and ages; what was never written has no age", () => {
+  const endpoints = [
+    buildEndpoint(0, { attributes: [[WAITING_QUEUE_SIZE, 4, 900]] }),
+    buildEndpoint(1, { attributes: [[KV_CACHE_USAGE, 0.5, 750]] }),
+    buildEndpoint(2),
+  ];
+  const [queue, cache] = captureSignals(endpoints, [WAITING_QUEUE_SIZE, KV_CACHE_USAGE], 1000);
+  expect(queue!.values).toEqual([4, undefined, undefined]);
+  expect([...queue!.agesMs]).toEqual([100, Number.NaN, Number.NaN]);
+  expect(cache!.key).toBe(KV_CACHE_USAGE);
+  expect([...cache!.agesMs]).toEqual([Number.NaN, 250, Number.NaN]);
+});
