@@ -30,9 +30,11 @@ const levels: Readonly<Record<string, number>> = {
 };
 
 /** The root's tools, such as vitest, serve the tests of all packages. */
-const rootDevDependencies = (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
-  devDependencies: Record<string, string>;
-}).devDependencies;
+const rootDevDependencies = (
+  JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    devDependencies: Record<string, string>;
+  }
+).devDependencies;
 
 function importsOf(file: string): string[] {
   const text = readFileSync(file, "utf8");
@@ -55,20 +57,24 @@ function checkImport(each: WorkspacePackage, file: string, specifier: string): v
     const betweenBenches = file.includes("/bench/") && target.includes("/bench/");
     // By name this would be a cycle of packages: testkit stands on core, and core's tests use its builders.
     const coreTest = manifest.name === "@pointsman/core" && isTest && target.includes("/packages/testkit/src/");
-    if (!target.startsWith(`${directory}/`) && !betweenBenches && !coreTest) problems.push(`${shown}: imports ${specifier}, a file of another package; import it by name`);
+    if (!target.startsWith(`${directory}/`) && !betweenBenches && !coreTest)
+      problems.push(`${shown}: imports ${specifier}, a file of another package; import it by name`);
     return;
   }
   if (specifier.startsWith("node:")) {
-    if (manifest.name === "@pointsman/core" && !isTest) problems.push(`${shown}: core does no I/O and imports ${specifier}`);
+    if (manifest.name === "@pointsman/core" && !isTest)
+      problems.push(`${shown}: core does no I/O and imports ${specifier}`);
     return;
   }
   const name = packageOf(specifier);
   const shipped = { ...manifest.dependencies, ...manifest.peerDependencies, ...manifest.optionalDependencies };
   const declared = isTest ? { ...rootDevDependencies, ...shipped, ...manifest.devDependencies } : shipped;
-  if (name !== manifest.name && !(name in declared)) problems.push(`${shown}: imports ${name}, which package.json does not declare`);
+  if (name !== manifest.name && !(name in declared))
+    problems.push(`${shown}: imports ${name}, which package.json does not declare`);
   if (!byName.has(name) || isTest || name === manifest.name) return;
   if (manifest.pointsman !== undefined) {
-    if (name !== "@pointsman/core") problems.push(`${shown}: a plugin imports ${name}; plugins know @pointsman/core only`);
+    if (name !== "@pointsman/core")
+      problems.push(`${shown}: a plugin imports ${name}; plugins know @pointsman/core only`);
     return;
   }
   const target = byName.get(name)!;
@@ -80,7 +86,8 @@ function checkImport(each: WorkspacePackage, file: string, specifier: string): v
   const other = levels[name];
   if (own === undefined || other === undefined) {
     problems.push(`${shown}: ${own === undefined ? manifest.name : name} has no level in tools/boundaries.ts`);
-  } else if (other >= own) problems.push(`${shown}: ${manifest.name} imports ${name}, which stands on the same level or above`);
+  } else if (other >= own)
+    problems.push(`${shown}: ${manifest.name} imports ${name}, which stands on the same level or above`);
 }
 
 function checkReferences(each: WorkspacePackage): void {
@@ -101,12 +108,17 @@ function checkReferences(each: WorkspacePackage): void {
     if (wanted.length === 0) delete config.references;
     writeFileSync(file, `${JSON.stringify(config, null, 2)}\n`);
   } else {
-    problems.push(`${relative(root, file)}: references are not the workspace dependencies; run \`node tools/boundaries.ts --fix\``);
+    problems.push(
+      `${relative(root, file)}: references are not the workspace dependencies; run \`node tools/boundaries.ts --fix\``,
+    );
   }
 }
 
 for (const each of packages) {
-  const files = globSync(["{src,bench,test}/**/*.ts"], { cwd: each.directory, exclude: (name) => name === "node_modules" || name === "dist" });
+  const files = globSync(["{src,bench,test}/**/*.ts"], {
+    cwd: each.directory,
+    exclude: (name) => name === "node_modules" || name === "dist",
+  });
   for (const file of files) {
     const path = join(each.directory, file);
     for (const specifier of importsOf(path)) checkImport(each, path, specifier);

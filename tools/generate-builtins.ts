@@ -29,7 +29,9 @@ for (const { manifest, directory } of pluginPackages()) {
   if (!isPluginDefinition(loaded)) throw new Error(`${directory}: the default export is no plugin definition`);
   const definition: AnyPluginDefinition = loaded;
   const declared = manifest.pointsman.types;
-  if (declared.length !== 1 || declared[0] !== definition.type || manifest.name !== `@pointsman/${definition.type}`) {
+  const names = [definition.type, ...(definition.aliases ?? [])];
+  const agrees = declared[0] === definition.type && declared.every((name) => names.includes(name));
+  if (!agrees || manifest.name !== `@pointsman/${definition.type}`) {
     throw new Error(`${directory}: package name, "pointsman.types" and the definition's type differ`);
   }
   entries.push({ type: definition.type, aliases: definition.aliases ?? [], packageName: manifest.name });
@@ -68,7 +70,10 @@ ${lines.join("\n")}
 const manifestFile = join(root, "apps/epp/package.json");
 const manifest = JSON.parse(readFileSync(manifestFile, "utf8")) as Record<string, unknown>;
 manifest["optionalDependencies"] = Object.fromEntries(
-  entries.map(({ packageName }) => packageName).sort().map((name) => [name, "workspace:^"]),
+  entries
+    .map(({ packageName }) => packageName)
+    .sort()
+    .map((name) => [name, "workspace:^"]),
 );
 put(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`);
 

@@ -30,7 +30,8 @@ function protobuf(): boolean {
   const scratch = mkdtempSync(join(tmpdir(), "pointsman-gen-"));
   try {
     for (const part of ["proto", "buf.yaml"]) cpSync(join(root, part), join(scratch, part), { recursive: true });
-    if (!run(buf, ["lint"], scratch) || !run(buf, ["generate", "--template", "proto/buf.gen.yaml"], scratch)) return false;
+    if (!run(buf, ["lint"], scratch) || !run(buf, ["generate", "--template", "proto/buf.gen.yaml"], scratch))
+      return false;
     const [fresh, current] = [join(scratch, "packages/proto/src/gen"), join(root, "packages/proto/src/gen")];
     const names = filesUnder(fresh);
     const same =
@@ -46,7 +47,8 @@ function protobuf(): boolean {
 if (!protobuf()) failed = true;
 const flags = check ? ["--check"] : [];
 for (const generator of ["generate-builtins.ts", "readme-params.ts", "generate-docs.ts"]) {
-  if (!run(process.execPath, ["--conditions=@pointsman/source", join(root, "tools", generator), ...flags])) failed = true;
+  if (!run(process.execPath, ["--conditions=@pointsman/source", join(root, "tools", generator), ...flags]))
+    failed = true;
 }
 console.log(failed ? "generated files: not all right" : `generated files: ${check ? "up to date" : "written"}`);
 process.exitCode = failed ? 1 : 0;

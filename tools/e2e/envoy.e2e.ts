@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Answer, post, Stack, until } from "./stack.ts";
 
 const model = "Qwen/Qwen3-8B";
-const longText = (seed: string, words: number): string => Array.from({ length: words }, (_, i) => `${seed}${i}`).join(" ");
+const longText = (seed: string, words: number): string =>
+  Array.from({ length: words }, (_, i) => `${seed}${i}`).join(" ");
 const chat = (prefix: string, question: string, extra: Record<string, unknown> = {}) => ({
   model,
   max_tokens: 8,
@@ -78,7 +79,9 @@ describe.each([
     for (let wave = 0; wave < 15; wave++) {
       for (let i = 0; i < 40; i++) {
         all.push(
-          post(base, "/v1/chat/completions", chat(prefix, `${wave}/${i}`, { max_tokens: 200 })).then((answer) => answers.push(answer)),
+          post(base, "/v1/chat/completions", chat(prefix, `${wave}/${i}`, { max_tokens: 200 })).then((answer) =>
+            answers.push(answer),
+          ),
         );
       }
       await new Promise((resolve) => setTimeout(resolve, 120));
@@ -116,7 +119,9 @@ describe.each([
 
   test("explain tells why a request went where it went", async () => {
     const id = `explain-${front.replaceAll(" ", "-")}`;
-    const answer = await post(base, "/v1/chat/completions", chat(longText("explain ", 300), "why"), { "x-request-id": id });
+    const answer = await post(base, "/v1/chat/completions", chat(longText("explain ", 300), "why"), {
+      "x-request-id": id,
+    });
     const text = stack.explain("--request-id", id);
     expect(text).toContain(`request ${id}`);
     expect(text).toContain("prefix-cache-scorer x3");
@@ -135,7 +140,10 @@ describe.each([
   test("a server that was killed and taken out of the file gets no request, and others answer all", async () => {
     const [gone, ...rest] = stack.servers;
     stack.writeEndpoints(rest);
-    await until("the removed endpoint is gone from the pool", async () => !(await stack.metrics()).includes('llm_d_epp_known_endpoints{name="epp"} 3'));
+    await until(
+      "the removed endpoint is gone from the pool",
+      async () => !(await stack.metrics()).includes('llm_d_epp_known_endpoints{name="epp"} 3'),
+    );
     await gone!.running.stop("SIGKILL");
     for (let i = 0; i < 30; i++) {
       const answer = await post(base, "/v1/chat/completions", chat(`after ${i}`, "x"));
@@ -147,7 +155,9 @@ describe.each([
   test("a server that dies while it is in the file is avoided within a second", async () => {
     const victim = stack.servers[1]!;
     await victim.running.stop("SIGKILL");
-    await until("its death is in the log", () => stack.epp.lines.some((line) => line.includes(victim.name) && line.includes('"level":"warn"')));
+    await until("its death is in the log", () =>
+      stack.epp.lines.some((line) => line.includes(victim.name) && line.includes('"level":"warn"')),
+    );
     await new Promise((resolve) => setTimeout(resolve, 1000));
     for (let i = 0; i < 30; i++) {
       const answer = await post(base, "/v1/chat/completions", chat(`dead ${i}`, "x"));

@@ -11,7 +11,12 @@ export class Running {
   readonly #watchers = new Set<() => void>();
   #code: number | null | undefined;
 
-  constructor(name: string, command: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  constructor(
+    name: string,
+    command: string,
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+  ) {
     this.name = name;
     this.#child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } });
     this.exited = new Promise((resolve, reject) => {

@@ -19,7 +19,12 @@ export class Stack {
   readonly #all: Running[] = [];
   epp!: Running;
   envoy: Running | undefined;
-  ports!: { readonly extProc: number; readonly health: number; readonly metrics: number; readonly proxy: number | undefined };
+  ports!: {
+    readonly extProc: number;
+    readonly health: number;
+    readonly metrics: number;
+    readonly proxy: number | undefined;
+  };
   envoyUrl = "";
 
   track(running: Running): Running {
@@ -30,7 +35,10 @@ export class Stack {
   async startServers(count: number, flags: readonly string[] = []): Promise<void> {
     const started = Array.from({ length: count }, (_, i) => {
       const name = `sim-${this.servers.length + i + 1}`;
-      return { name, running: this.track(new Running(name, parts.modelSim, ["--name", name, "--port", "0", ...flags])) };
+      return {
+        name,
+        running: this.track(new Running(name, parts.modelSim, ["--name", name, "--port", "0", ...flags])),
+      };
     });
     for (const { name, running } of started) {
       const line = await running.json((value) => value["event"] === "listening");
@@ -41,16 +49,26 @@ export class Stack {
 
   /** Writes the endpoints file as an editor does: a new file in the old one's place. */
   writeEndpoints(servers: readonly Server[] = this.servers): void {
-    const entries = servers.map(({ name, url }) => `  - {name: ${name}, address: ${url.hostname}, port: "${url.port}"}\n`);
+    const entries = servers.map(
+      ({ name, url }) => `  - {name: ${name}, address: ${url.hostname}, port: "${url.port}"}\n`,
+    );
     const text = entries.length === 0 ? "endpoints: []\n" : `endpoints:\n${entries.join("")}`;
     writeFileSync(`${this.endpointsFile}.new`, text);
     renameSync(`${this.endpointsFile}.new`, this.endpointsFile);
   }
 
   /** Starts a picker; `config` is a configuration without discovery, which is added. */
-  async startEpp(options: { readonly config?: string; readonly flags?: readonly string[]; readonly tls?: boolean } = {}): Promise<void> {
+  async startEpp(
+    options: { readonly config?: string; readonly flags?: readonly string[]; readonly tls?: boolean } = {},
+  ): Promise<void> {
     const flags = [
-      ...["--bind-address=127.0.0.1", "--grpc-port=0", "--grpc-health-port=0", "--metrics-port=0", "--http-proxy-port=0"],
+      ...[
+        "--bind-address=127.0.0.1",
+        "--grpc-port=0",
+        "--grpc-health-port=0",
+        "--metrics-port=0",
+        "--http-proxy-port=0",
+      ],
       `--secure-serving=${options.tls ?? false}`,
       ...(options.flags ?? []),
     ];
@@ -76,7 +94,16 @@ export class Stack {
     const file = join(this.directory, "envoy.yaml");
     writeFileSync(file, bootstrap);
     this.envoy = this.track(
-      new Running("envoy", parts.envoy(), ["-c", file, "--concurrency", "1", "--base-id", String(admin), "--log-level", "warn"]),
+      new Running("envoy", parts.envoy(), [
+        "-c",
+        file,
+        "--concurrency",
+        "1",
+        "--base-id",
+        String(admin),
+        "--log-level",
+        "warn",
+      ]),
     );
     this.envoyUrl = `http://127.0.0.1:${listen}`;
     for (let tries = 0; ; tries++) {
@@ -92,7 +119,9 @@ export class Stack {
   }
 
   explain(...args: readonly string[]): string {
-    return execFileSync(parts.epp, ["explain", "--address", `127.0.0.1:${this.ports.metrics}`, ...args], { encoding: "utf8" });
+    return execFileSync(parts.epp, ["explain", "--address", `127.0.0.1:${this.ports.metrics}`, ...args], {
+      encoding: "utf8",
+    });
   }
 
   async metrics(): Promise<string> {
@@ -113,7 +142,12 @@ export interface Answer {
 }
 
 /** Posts JSON and reads the whole answer. */
-export async function post(base: string, path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+export async function post(
+  base: string,
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
   const response = await fetch(`${base}${path}`, {
     method: "POST",
     headers: { "content-type": "application/json", ...headers },
@@ -121,11 +155,20 @@ export async function post(base: string, path: string, body: unknown, headers: R
     signal: AbortSignal.timeout(60_000),
   });
   const text = await response.text();
-  return { status: response.status, server: response.headers.get("x-model-sim-server") ?? undefined, text, headers: response.headers };
+  return {
+    status: response.status,
+    server: response.headers.get("x-model-sim-server") ?? undefined,
+    text,
+    headers: response.headers,
+  };
 }
 
 /** Waits until a condition holds. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs: number = 15_000): Promise<void> {
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  timeoutMs: number = 15_000,
+): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!(await holds())) {
     if (Date.now() > end) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);

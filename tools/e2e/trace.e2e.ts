@@ -72,7 +72,9 @@ dataLayer:
           failures++;
           continue;
         }
-        const { usage } = JSON.parse(answer.text) as { usage: { prompt_tokens: number; prompt_tokens_details: { cached_tokens: number } } };
+        const { usage } = JSON.parse(answer.text) as {
+          usage: { prompt_tokens: number; prompt_tokens_details: { cached_tokens: number } };
+        };
         total += usage.prompt_tokens;
         cached += usage.prompt_tokens_details.cached_tokens;
       }
@@ -87,7 +89,9 @@ dataLayer:
 test("300 requests of a real trace through Envoy: no errors, and more prefix hits than with random picking", async () => {
   const picked = await replay("max-score-picker");
   const random = await replay("random-picker");
-  console.log(`prefix hit rate: max-score-picker ${(picked.hitRate * 100).toFixed(1)} %, random-picker ${(random.hitRate * 100).toFixed(1)} %`);
+  console.log(
+    `prefix hit rate: max-score-picker ${(picked.hitRate * 100).toFixed(1)} %, random-picker ${(random.hitRate * 100).toFixed(1)} %`,
+  );
   expect(picked.failures).toBe(0);
   expect(random.failures).toBe(0);
   expect(picked.hitRate).toBeGreaterThan(random.hitRate * 1.2);

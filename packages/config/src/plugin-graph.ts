@@ -52,7 +52,7 @@ export interface PluginGraph {
   readonly discovery: NamedPlugin<EndpointDiscovery> | undefined;
   readonly saturationDetector: NamedPlugin<SaturationDetector> | undefined;
   readonly featureGates: ReadonlyMap<string, boolean>;
-  /** Attributes that some plugin reads, each once, in plugin order. */
+  /** Attributes that plugins at work read, each once, in plugin order. */
   readonly consumed: readonly AttributeKey<unknown>[];
   /** Disposes all plugins, the last created first, and stops their timers. Calling it again does nothing. Never rejects. */
   dispose(): Promise<void>;
@@ -61,12 +61,14 @@ export interface PluginGraph {
 /** Turns a wiring without errors into the graph. */
 export function buildGraph(
   wiring: Wiring,
+  active: readonly LoadedPlugin[],
   producers: readonly (readonly CreatedPlugin[])[],
   featureGates: ReadonlyMap<string, boolean>,
   loader: PluginLoader,
 ): PluginGraph {
   const created = loader.plugins.filter(isCreated);
   const { handler, discovery, saturationDetector } = wiring;
+  const read = active.flatMap(({ consumes: { required = [], optional = [] } }) => [...required, ...optional]);
   return {
     plugins: created.map(namedPlugin),
     definitions: new Map(created.map(({ name, definition }) => [name, definition])),
@@ -83,13 +85,7 @@ export function buildGraph(
     discovery: discovery === undefined ? undefined : inRole(discovery, "discovery"),
     saturationDetector: saturationDetector === undefined ? undefined : inRole(saturationDetector, "saturationDetector"),
     featureGates,
-    consumed: [
-      ...new Map(
-        created.flatMap(({ consumes }) =>
-          [...(consumes.required ?? []), ...(consumes.optional ?? [])].map((key) => [key.id, internAttribute(key)] as const),
-        ),
-      ).values(),
-    ],
+    consumed: [...new Set(read.map((key) => internAttribute(key)))],
     dispose: () => loader.dispose(),
   };
 }

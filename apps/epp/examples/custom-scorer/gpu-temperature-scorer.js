@@ -2,7 +2,10 @@ import { customMetric, definePlugin } from "@pointsman/core";
 import { z } from "zod";
 
 const params = z.strictObject({
-  attribute: z.string().default("GPUTemperature").describe("Name under which the metrics extractor stores the temperature."),
+  attribute: z
+    .string()
+    .default("GPUTemperature")
+    .describe("Name under which the metrics extractor stores the temperature."),
   coolCelsius: z.number().default(40).describe("At or below this the score is 1."),
   hotCelsius: z.number().default(85).describe("At or above this the score is 0."),
 });

@@ -65,7 +65,9 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
         listDecisions(request) {
           const limit = Math.min(request.limit === 0 ? 20 : request.limit, maxDecisions);
           const accept = request.requestId === "" ? undefined : matcher(request.requestId);
-          return { decisions: decisions.recent(limit, accept).map((trace) => decisionMessage(describeDecision(trace))) };
+          return {
+            decisions: decisions.recent(limit, accept).map((trace) => decisionMessage(describeDecision(trace))),
+          };
         },
         getConfig() {
           const yaml = options.configYaml();
@@ -145,7 +147,8 @@ async function serveHttp(
 
 function pluginStates({ plugins, clock }: AdminServerOptions): unknown {
   const states = plugins().map(({ name, type, instance }) => {
-    if (instance.dumpState === undefined) return [name, { name, type, message: "plugin does not support state collection" }];
+    if (instance.dumpState === undefined)
+      return [name, { name, type, message: "plugin does not support state collection" }];
     try {
       return [name, { name, type, state: instance.dumpState() }];
     } catch (thrown: unknown) {

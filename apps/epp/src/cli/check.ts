@@ -1,8 +1,8 @@
 import { formatProblem, printEffective } from "@pointsman/config";
 import { noMetrics, silentLogger } from "@pointsman/core";
 import { Datastore } from "@pointsman/datastore";
-import { parseFlags } from "../flags/parse-flags.ts";
 import { flagTable } from "../flags/flag-table.ts";
+import { parseFlags } from "../flags/parse-flags.ts";
 import { loadGraph } from "../process/load-graph.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode, print } from "./output.ts";
@@ -33,7 +33,10 @@ export const checkCommand: Command = {
         stalenessMs: 2000,
         logger: silentLogger,
         metrics: noMetrics,
-        datastore: new Datastore({ pool: { name: "check", namespace: "default", appProtocol: undefined }, logger: silentLogger }),
+        datastore: new Datastore({
+          pool: { name: "check", namespace: "default", appProtocol: undefined },
+          logger: silentLogger,
+        }),
       },
     );
     if ("unreadable" in loaded) {

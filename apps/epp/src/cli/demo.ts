@@ -2,16 +2,23 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { errorText } from "@pointsman/core";
-import { renderDecision } from "./render-decision.ts";
 import { DemoProcess } from "../demo/demo-process.ts";
 import { type DemoAnswer, demoRequests, recentDecisions, sendChat } from "../demo/demo-requests.ts";
 import { parseFlags } from "../flags/parse-flags.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode, print } from "./output.ts";
+import { renderDecision } from "./render-decision.ts";
 
 const demoFlags = [
   { name: "once", kind: "boolean", default: "false", help: "Exit after the requests." },
-  { name: "port", kind: "integer", default: "8080", min: 0, max: 65535, help: "Port of the proxy; --once uses a free one unless given." },
+  {
+    name: "port",
+    kind: "integer",
+    default: "8080",
+    min: 0,
+    max: 65535,
+    help: "Port of the proxy; --once uses a free one unless given.",
+  },
   { name: "servers", kind: "integer", default: "3", min: 1, max: 16, help: "Simulated model servers." },
 ] as const;
 
@@ -20,7 +27,8 @@ export const demoCommand: Command = {
   async run(args) {
     const flags = parseFlags(args, demoFlags);
     if ("problems" in flags || flags.positional.length > 0) {
-      const problems = "problems" in flags ? flags.problems : [`unexpected argument ${JSON.stringify(flags.positional[0])}`];
+      const problems =
+        "problems" in flags ? flags.problems : [`unexpected argument ${JSON.stringify(flags.positional[0])}`];
       for (const problem of problems) complain(`epp demo: ${problem}`);
       return exitCode.badInput;
     }
@@ -91,7 +99,9 @@ async function runDemo(options: {
   const ports = await epp.started;
   const proxy = `http://127.0.0.1:${ports["proxy"]}`;
   const admin = `127.0.0.1:${ports["metrics"]}`;
-  print(`${endpoints.length} simulated vLLM servers: ${endpoints.map(({ name, url }) => `${name} ${url.host}`).join(", ")}`);
+  print(
+    `${endpoints.length} simulated vLLM servers: ${endpoints.map(({ name, url }) => `${name} ${url.host}`).join(", ")}`,
+  );
   print(`endpoint picker with built-in proxy: ${proxy}\n`);
   print("  #  prompt      answer  server    prompt tokens (cached)  why");
   const model = await modelName(proxy);
@@ -100,8 +110,12 @@ async function runDemo(options: {
     const [decision] = await recentDecisions(admin, 1, answer.requestId);
     const profile = decision?.profiles.find(({ primary }) => primary);
     const best = profile?.candidates.find(({ endpoint }) => endpoint === profile.winner);
-    const why = best?.scores.map(({ plugin, score, weight }) => `${plugin?.name} ${score.toFixed(2)}x${weight}`).join(" + ");
-    print(`${String(index + 1).padStart(3)}  ${row(request.topic, answer)}  ${why ?? ""} = ${best?.total.toFixed(2) ?? ""}`);
+    const why = best?.scores
+      .map(({ plugin, score, weight }) => `${plugin?.name} ${score.toFixed(2)}x${weight}`)
+      .join(" + ");
+    print(
+      `${String(index + 1).padStart(3)}  ${row(request.topic, answer)}  ${why ?? ""} = ${best?.total.toFixed(2) ?? ""}`,
+    );
   }
   const [last] = await recentDecisions(admin, 1);
   print(`\nWhat \`epp explain\` says of the last one:\n\n${last === undefined ? "" : renderDecision(last)}`);

@@ -1,7 +1,7 @@
-import { parseFlags } from "../flags/parse-flags.ts";
-import { envoyBootstrap } from "../envoy/envoy-bootstrap.ts";
 import { readFileSync } from "node:fs";
 import { errorText } from "@pointsman/core";
+import { envoyBootstrap } from "../envoy/envoy-bootstrap.ts";
+import { parseFlags } from "../flags/parse-flags.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode, print } from "./output.ts";
 
@@ -12,8 +12,19 @@ const envoyFlags = [
   { ...port, name: "admin-port", default: "9901", help: "Port of Envoy's admin page, on 127.0.0.1." },
   { name: "epp-address", kind: "string", default: "127.0.0.1", help: "Address of the endpoint picker." },
   { ...port, name: "grpc-port", default: "9002", help: "Port of ext_proc." },
-  { name: "secure-serving", kind: "boolean", default: "true", help: "The picker's ext_proc port speaks TLS, as it does by default." },
-  { name: "failure-mode", kind: "string", default: "close", oneOf: ["close", "open"], help: "Without an answer of the picker: close refuses, open sends the request to any endpoint of --endpoints-file." },
+  {
+    name: "secure-serving",
+    kind: "boolean",
+    default: "true",
+    help: "The picker's ext_proc port speaks TLS, as it does by default.",
+  },
+  {
+    name: "failure-mode",
+    kind: "string",
+    default: "close",
+    oneOf: ["close", "open"],
+    help: "Without an answer of the picker: close refuses, open sends the request to any endpoint of --endpoints-file.",
+  },
   { name: "endpoints-file", kind: "string", default: "", help: "Endpoints for failure mode open." },
 ] as const;
 
@@ -22,7 +33,8 @@ export const envoyConfigCommand: Command = {
   async run(args) {
     const flags = parseFlags(args, envoyFlags);
     if ("problems" in flags || flags.positional.length > 0) {
-      const problems = "problems" in flags ? flags.problems : [`unexpected argument ${JSON.stringify(flags.positional[0])}`];
+      const problems =
+        "problems" in flags ? flags.problems : [`unexpected argument ${JSON.stringify(flags.positional[0])}`];
       for (const problem of problems) complain(`epp envoy-config: ${problem}`);
       return exitCode.badInput;
     }

@@ -1,18 +1,31 @@
+import { toJson } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { toJson } from "@bufbuild/protobuf";
 import { errorText } from "@pointsman/core";
 import { AdminService, ListDecisionsResponseSchema } from "@pointsman/proto/admin";
-import { parseFlags } from "../flags/parse-flags.ts";
 import { flagTable } from "../flags/flag-table.ts";
+import { parseFlags } from "../flags/parse-flags.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode, print } from "./output.ts";
 import { renderDecision } from "./render-decision.ts";
 
 const explainFlags = [
-  { name: "address", kind: "string", default: "", help: "Metrics address of the picker; 127.0.0.1 and --metrics-port when empty." },
+  {
+    name: "address",
+    kind: "string",
+    default: "",
+    help: "Metrics address of the picker; 127.0.0.1 and --metrics-port when empty.",
+  },
   flagTable.find((flag) => flag.name === "metrics-port")!,
-  { name: "limit", short: "n", kind: "integer", default: "1", min: 1, max: 1000, help: "Number of decisions, newest first." },
+  {
+    name: "limit",
+    short: "n",
+    kind: "integer",
+    default: "1",
+    min: 1,
+    max: 1000,
+    help: "Number of decisions, newest first.",
+  },
   { name: "request-id", kind: "string", default: "", help: "Only the request of this id." },
   { name: "json", kind: "boolean", default: "false", help: "Print JSON." },
 ] as const;
@@ -22,7 +35,8 @@ export const explainCommand: Command = {
   async run(args) {
     const flags = parseFlags(args, explainFlags);
     if ("problems" in flags || flags.positional.length > 0) {
-      const problems = "problems" in flags ? flags.problems : [`unexpected argument ${JSON.stringify(flags.positional[0])}`];
+      const problems =
+        "problems" in flags ? flags.problems : [`unexpected argument ${JSON.stringify(flags.positional[0])}`];
       for (const problem of problems) complain(`epp explain: ${problem}`);
       return exitCode.badInput;
     }
@@ -34,7 +48,10 @@ export const explainCommand: Command = {
     );
     let answer: Awaited<ReturnType<typeof client.listDecisions>>;
     try {
-      answer = await client.listDecisions({ limit: Number(flags.values.get("limit")), requestId }, { timeoutMs: 10_000 });
+      answer = await client.listDecisions(
+        { limit: Number(flags.values.get("limit")), requestId },
+        { timeoutMs: 10_000 },
+      );
     } catch (thrown: unknown) {
       complain(
         `epp explain: no answer from http://${address}: ${errorText(thrown)}. ` +

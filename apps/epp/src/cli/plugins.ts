@@ -13,8 +13,20 @@ export const pluginsCommand: Command = {
       const definition = await registry.resolve(type);
       rows.push(
         isPluginDefinition(definition)
-          ? { type, kind: definition.kind, stability: definition.stability, installed: true, summary: definition.summary }
-          : { type, kind: "", stability: "", installed: false, summary: `${definition.message} (npm install ${packageName})` },
+          ? {
+              type,
+              kind: definition.kind,
+              stability: definition.stability,
+              installed: true,
+              summary: definition.summary,
+            }
+          : {
+              type,
+              kind: "",
+              stability: "",
+              installed: false,
+              summary: `${definition.message} (npm install ${packageName})`,
+            },
       );
     }
     if (args.includes("--json")) {

@@ -7,7 +7,8 @@ const maxShown = 8;
 export function renderDecision(decision: Decision): string {
   const lines: string[] = [];
   const tokens = decision.promptTokens === undefined ? "" : `, about ${decision.promptTokens} prompt tokens`;
-  const model = decision.targetModel === decision.model ? decision.model : `${decision.model} -> ${decision.targetModel}`;
+  const model =
+    decision.targetModel === decision.model ? decision.model : `${decision.model} -> ${decision.targetModel}`;
   lines.push(`request ${decision.requestId || "(no id)"}  ${decision.at}  model ${model || "(none)"}${tokens}`);
   const candidates = decision.stages.find((stage) => stage.stage === "candidates");
   if (candidates?.remaining !== undefined) {
@@ -21,7 +22,9 @@ export function renderDecision(decision: Decision): string {
   for (const profile of decision.profiles) lines.push(...renderProfile(profile));
   const time = `decided in ${decision.durationMs.toFixed(2)} ms`;
   lines.push(
-    decision.httpStatus === undefined ? `  ${time}` : `  answered ${decision.httpStatus}: ${decision.outcome} (${time})`,
+    decision.httpStatus === undefined
+      ? `  ${time}`
+      : `  answered ${decision.httpStatus}: ${decision.outcome} (${time})`,
   );
   return lines.join("\n");
 }
@@ -35,7 +38,8 @@ function renderProfile(profile: Profile): string[] {
   if (profile.error !== "") lines.push(`    failed: ${profile.error}`);
   const shown = profile.candidates.slice(0, maxShown);
   lines.push(...table(shown, profile).map((line) => `    ${line}`));
-  if (profile.candidates.length > shown.length) lines.push(`    ... and ${profile.candidates.length - shown.length} more`);
+  if (profile.candidates.length > shown.length)
+    lines.push(`    ... and ${profile.candidates.length - shown.length} more`);
   if (profile.winner !== "") {
     const rest = profile.runnerUp === "" ? "" : `; next best ${profile.runnerUp}`;
     lines.push(`    ${profile.picker?.name ?? "picked"} -> ${profile.winner}${rest}`);
@@ -47,7 +51,12 @@ function renderProfile(profile: Profile): string[] {
 function table(candidates: readonly Candidate[], profile: Profile): string[] {
   const first = candidates[0];
   if (first === undefined) return [];
-  const header = ["endpoint", ...first.scores.map((score) => `${score.plugin?.name} x${trim(score.weight)}`), "total", "signals (age)"];
+  const header = [
+    "endpoint",
+    ...first.scores.map((score) => `${score.plugin?.name} x${trim(score.weight)}`),
+    "total",
+    "signals (age)",
+  ];
   const rows = candidates.map((candidate) => [
     `${candidate.endpoint === profile.winner ? "* " : "  "}${candidate.endpoint}`,
     ...candidate.scores.map((score) => score.score.toFixed(2)),
@@ -55,7 +64,12 @@ function table(candidates: readonly Candidate[], profile: Profile): string[] {
     candidate.signals.map(signalText).join("  "),
   ]);
   const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
-  return [header, ...rows].map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd());
+  return [header, ...rows].map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join("  ")
+      .trimEnd(),
+  );
 }
 
 function signalText(signal: Signal): string {

@@ -33,7 +33,11 @@ export const serveCommand: Command = {
     const { graph, effective, problems } = loaded;
     for (const problem of problems) {
       if (problem.severity === "error") complain(formatProblem(problem));
-      else logger.warn({ code: problem.code, file: problem.file, line: problem.line, column: problem.column }, problem.message);
+      else
+        logger.warn(
+          { code: problem.code, file: problem.file, line: problem.line, column: problem.column },
+          problem.message,
+        );
     }
     if (graph === undefined || effective === undefined) return exitCode.badInput;
     if (graph.discovery === undefined) {

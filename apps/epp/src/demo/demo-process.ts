@@ -29,7 +29,10 @@ export class DemoProcess {
     });
     this.started = new Promise((resolve, reject) => {
       const said: string[] = [];
-      const timer = setTimeout(() => reject(new Error(`${name} was not ready in ${startTimeoutMs / 1000} s`)), startTimeoutMs);
+      const timer = setTimeout(
+        () => reject(new Error(`${name} was not ready in ${startTimeoutMs / 1000} s`)),
+        startTimeoutMs,
+      );
       child.once("error", reject);
       child.once("exit", (code) => reject(new Error(`${name} ended with code ${code}:\n${said.join("\n")}`)));
       for (const stream of [child.stdout!, child.stderr!]) {
@@ -49,7 +52,12 @@ export class DemoProcess {
 
   static modelSim(name: string): DemoProcess {
     const app = dirname(dirname(fileURLToPath(import.meta.resolve("@pointsman/model-sim"))));
-    return new DemoProcess(name, join(app, "bin/model-sim"), ["--name", name, "--port", "0"], (line) => line["event"] === "listening");
+    return new DemoProcess(
+      name,
+      join(app, "bin/model-sim"),
+      ["--name", name, "--port", "0"],
+      (line) => line["event"] === "listening",
+    );
   }
 
   static epp(args: readonly string[]): DemoProcess {

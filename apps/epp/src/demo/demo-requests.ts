@@ -61,7 +61,10 @@ export async function sendChat(proxy: string, model: string, request: DemoReques
 }
 
 interface Answer {
-  readonly usage?: { readonly prompt_tokens: number; readonly prompt_tokens_details?: { readonly cached_tokens: number } } | null;
+  readonly usage?: {
+    readonly prompt_tokens: number;
+    readonly prompt_tokens_details?: { readonly cached_tokens: number };
+  } | null;
 }
 
 /** Usage of the event that carries it. */
@@ -75,7 +78,11 @@ function streamedUsage(text: string): Answer["usage"] {
 }
 
 /** Decision records of the running picker, newest first. */
-export async function recentDecisions(admin: string, limit: number, requestId: string = ""): Promise<readonly Decision[]> {
+export async function recentDecisions(
+  admin: string,
+  limit: number,
+  requestId: string = "",
+): Promise<readonly Decision[]> {
   const client = createClient(AdminService, createConnectTransport({ baseUrl: `http://${admin}`, httpVersion: "1.1" }));
   return (await client.listDecisions({ limit, requestId }, { timeoutMs: 10_000 })).decisions;
 }

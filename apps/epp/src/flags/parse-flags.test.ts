@@ -38,7 +38,15 @@ test.each([
 
 test("every problem of a command line is told, with what would be right", () => {
   expect(
-    problems("--grpc-prot=1", "--grpc-port=70000", "--drain-timeout=5", "--secure-serving=maybe", "--lora-info-metric=x", "--endpoint-selector=a=b", "--v"),
+    problems(
+      "--grpc-prot=1",
+      "--grpc-port=70000",
+      "--drain-timeout=5",
+      "--secure-serving=maybe",
+      "--lora-info-metric=x",
+      "--endpoint-selector=a=b",
+      "--v",
+    ),
   ).toEqual([
     "unknown flag --grpc-prot; did you mean --grpc-port? See --help for all flags.",
     'flag --grpc-port: "70000" is not an integer from 0 to 65535 (default "9002")',
@@ -94,7 +102,9 @@ test.each([
 });
 
 test("flags that exclude each other are refused together", () => {
-  expect(options(["--config-file=a", "--config-text=b", "--endpoints-file=c", "--zap-log-level=loud", "extra"])).toEqual({
+  expect(
+    options(["--config-file=a", "--config-text=b", "--endpoints-file=c", "--zap-log-level=loud", "extra"]),
+  ).toEqual({
     problems: [
       'unexpected argument "extra"; see --help for the commands',
       "--config-file and --config-text exclude each other; give one",

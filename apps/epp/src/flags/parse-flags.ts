@@ -1,6 +1,6 @@
+import { nearestName } from "@pointsman/config";
 import { parseDurationMs } from "@pointsman/core";
 import { type FlagSpec, flagTable } from "./flag-table.ts";
-import { nearestName } from "@pointsman/config";
 import { parseSize } from "./parse-size.ts";
 
 /** Parsed flags: values by name in their kind's type, and what to say about them. */
@@ -44,7 +44,9 @@ export function parseFlags(args: readonly string[], table: readonly FlagSpec[] =
     const { spec, inline, shown } = find(arg, table, specs);
     if (spec === undefined) {
       const near = nearestName(shown.replace(/^-+/, ""), [...specs.keys()]);
-      problems.push(`unknown flag ${shown}${near === undefined ? "" : `; did you mean --${near}?`} See --help for all flags.`);
+      problems.push(
+        `unknown flag ${shown}${near === undefined ? "" : `; did you mean --${near}?`} See --help for all flags.`,
+      );
       continue;
     }
     let text = inline;

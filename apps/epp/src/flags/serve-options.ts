@@ -24,7 +24,6 @@ export interface ServeOptions {
   readonly maxReceiveBytes: number;
   readonly maxSendBytes: number | undefined;
   readonly refreshMetricsIntervalMs: number;
-  readonly poolGaugesIntervalMs: number;
   readonly stalenessMs: number;
   readonly healthOnExtProcPort: boolean;
   readonly secureServing: boolean;
@@ -54,7 +53,8 @@ export function serveOptions(
   const configFile = get<string>("config-file");
   const configText = get<string>("config-text");
   const endpointsFile = get<string>("endpoints-file");
-  if (configFile !== "" && configText !== "") problems.push("--config-file and --config-text exclude each other; give one");
+  if (configFile !== "" && configText !== "")
+    problems.push("--config-file and --config-text exclude each other; give one");
   if (endpointsFile !== "" && (configFile !== "" || configText !== "")) {
     problems.push(
       "--endpoints-file goes with the built-in configuration only; in a configuration of your own add a file-discovery plugin",
@@ -67,7 +67,9 @@ export function serveOptions(
   }
   const logLevel = logLevelOf(get<string>("zap-log-level"), get<number>("v"));
   if (logLevel === undefined) {
-    problems.push(`--zap-log-level: ${JSON.stringify(get<string>("zap-log-level"))} is not debug, info, error or a verbosity`);
+    problems.push(
+      `--zap-log-level: ${JSON.stringify(get<string>("zap-log-level"))} is not debug, info, error or a verbosity`,
+    );
   }
   let poolNamespace = get<string>("pool-namespace");
   if (poolNamespace === "") poolNamespace = environment["NAMESPACE"] ?? "";
@@ -89,7 +91,6 @@ export function serveOptions(
     maxReceiveBytes: get<number | undefined>("grpc-max-recv-msg-size") ?? defaultMaxReceiveBytes,
     maxSendBytes: get<number | undefined>("grpc-max-send-msg-size"),
     refreshMetricsIntervalMs,
-    poolGaugesIntervalMs: Math.max(get<number>("refresh-prometheus-metrics-interval"), 100),
     stalenessMs: get("metrics-staleness-threshold"),
     healthOnExtProcPort: get("health-checking"),
     secureServing: get("secure-serving"),

@@ -31,7 +31,9 @@ export function eppHealth(options: EppHealthOptions): EppHealth {
     const misfit = options.parsers.find(
       ({ instance }) => instance.appProtocols.length > 0 && !instance.appProtocols.includes(appProtocol),
     );
-    return misfit === undefined ? undefined : `parser "${misfit.name}" does not speak the pool's protocol ${appProtocol}`;
+    return misfit === undefined
+      ? undefined
+      : `parser "${misfit.name}" does not speak the pool's protocol ${appProtocol}`;
   };
   const pluginProblem = (): string | undefined => {
     for (const { name, instance } of options.plugins) {

@@ -100,8 +100,8 @@ export class EppProcess extends EventEmitter {
       clock,
       stalenessMs: options.stalenessMs,
     });
-    gauges.update();
-    timers.every(options.poolGaugesIntervalMs, () => gauges.update());
+    // Computed when the page is read, so that it is never older than the page.
+    metrics.beforePage(() => gauges.update());
 
     const scraper = createScraper({
       endpoints: datastore,
@@ -216,7 +216,9 @@ async function listen<T>(flag: string, port: number, start: () => Promise<T>): P
   try {
     return await start();
   } catch (thrown: unknown) {
-    throw new EppError("EPP_PORT_UNAVAILABLE", `--${flag}=${port}: cannot listen: ${errorText(thrown)}`, { cause: thrown });
+    throw new EppError("EPP_PORT_UNAVAILABLE", `--${flag}=${port}: cannot listen: ${errorText(thrown)}`, {
+      cause: thrown,
+    });
   }
 }
 

@@ -56,7 +56,11 @@ async function readInput(source: GraphSource): Promise<ConfigInput | Unreadable 
   }
   if (source.configText !== "") return { text: source.configText, file: "--config-text", baseDirectory: process.cwd() };
   if (source.endpointsFile !== "") {
-    return { text: builtinWithEndpoints(source.endpointsFile), file: "built-in configuration", baseDirectory: process.cwd() };
+    return {
+      text: builtinWithEndpoints(source.endpointsFile),
+      file: "built-in configuration",
+      baseDirectory: process.cwd(),
+    };
   }
   return undefined;
 }

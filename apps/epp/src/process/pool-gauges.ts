@@ -20,7 +20,10 @@ export function createPoolGauges(options: {
   const known = gauge("known_endpoints", "Endpoints that discovery reports.");
   const ready = gauge("ready_endpoints", "Endpoints with at least one fresh signal.");
   const averages = [
-    { key: KV_CACHE_USAGE, gauge: gauge("average_kv_cache_utilization", "Mean KV cache use of the endpoints, 0 to 1.") },
+    {
+      key: KV_CACHE_USAGE,
+      gauge: gauge("average_kv_cache_utilization", "Mean KV cache use of the endpoints, 0 to 1."),
+    },
     { key: WAITING_QUEUE_SIZE, gauge: gauge("average_queue_size", "Mean waiting queue of the endpoints.") },
     { key: RUNNING_REQUESTS_SIZE, gauge: gauge("average_running_requests", "Mean running requests of the endpoints.") },
   ];
@@ -33,7 +36,9 @@ export function createPoolGauges(options: {
           ? (endpoint.values[index] as number | undefined)
           : undefined;
       known.set(endpoints.length);
-      ready.set(endpoints.filter((endpoint) => averages.some(({ key }) => fresh(endpoint, key.index) !== undefined)).length);
+      ready.set(
+        endpoints.filter((endpoint) => averages.some(({ key }) => fresh(endpoint, key.index) !== undefined)).length,
+      );
       for (const { key, gauge: average } of averages) {
         let sum = 0;
         let count = 0;

@@ -11,7 +11,10 @@ export function createTimers(owner: string, logger: Logger): OwnedTimers {
     try {
       run();
     } catch (thrown: unknown) {
-      logger.error({ owner, problem: errorText(thrown), stack: thrown instanceof Error ? thrown.stack : undefined }, "timer callback failed");
+      logger.error(
+        { owner, problem: errorText(thrown), stack: thrown instanceof Error ? thrown.stack : undefined },
+        "timer callback failed",
+      );
     }
   };
   const stopper = (timer: NodeJS.Timeout): { stop(): void } => ({

@@ -23,7 +23,9 @@ export async function loadTls(directory: string): Promise<RpcTls> {
     try {
       return await readFile(file, "utf8");
     } catch (thrown: unknown) {
-      throw new EppError("EPP_TLS_UNREADABLE", `--cert-path: cannot read ${file}: ${errorText(thrown)}`, { cause: thrown });
+      throw new EppError("EPP_TLS_UNREADABLE", `--cert-path: cannot read ${file}: ${errorText(thrown)}`, {
+        cause: thrown,
+      });
     }
   };
   return { cert: await read("tls.crt"), key: await read("tls.key") };

@@ -34,6 +34,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     load: () => import("@pointsman/encode-filter"),
   },
   {
+    type: "file-discovery",
+    aliases: [],
+    packageName: "@pointsman/file-discovery",
+    load: () => import("@pointsman/file-discovery"),
+  },
+  {
     type: "kv-cache-utilization-scorer",
     aliases: [],
     packageName: "@pointsman/kv-cache-utilization-scorer",
@@ -64,10 +70,22 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     load: () => import("@pointsman/metrics-data-source"),
   },
   {
+    type: "no-hit-lru-scorer",
+    aliases: [],
+    packageName: "@pointsman/no-hit-lru-scorer",
+    load: () => import("@pointsman/no-hit-lru-scorer"),
+  },
+  {
     type: "prefill-filter",
     aliases: [],
     packageName: "@pointsman/prefill-filter",
     load: () => import("@pointsman/prefill-filter"),
+  },
+  {
+    type: "prefix-cache-scorer",
+    aliases: [],
+    packageName: "@pointsman/prefix-cache-scorer",
+    load: () => import("@pointsman/prefix-cache-scorer"),
   },
   {
     type: "queue-scorer",
@@ -92,6 +110,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     aliases: [],
     packageName: "@pointsman/single-profile-handler",
     load: () => import("@pointsman/single-profile-handler"),
+  },
+  {
+    type: "token-producer",
+    aliases: ["tokenizer"],
+    packageName: "@pointsman/token-producer",
+    load: () => import("@pointsman/token-producer"),
   },
   {
     type: "utilization-detector",

@@ -49,7 +49,11 @@ export class PluginRegistry implements PluginResolver {
         file = createRequire(place).resolve(packageName);
       } catch (thrown: unknown) {
         if (codeOf(thrown) === "MODULE_NOT_FOUND") continue;
-        return { kind: "broken", message: `package "${packageName}" cannot be resolved: ${errorText(thrown)}`, packageName };
+        return {
+          kind: "broken",
+          message: `package "${packageName}" cannot be resolved: ${errorText(thrown)}`,
+          packageName,
+        };
       }
       const definition = await load(packageName, () => import(pathToFileURL(file).href));
       // In configurations, metrics and logs an outside plugin goes by its package name, whatever it calls itself.

@@ -1,0 +1,1 @@
+export { Datastore, type DatastoreOptions, type PoolInfo } from "./datastore.ts";

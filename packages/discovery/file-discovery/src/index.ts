@@ -1,0 +1,1 @@
+export { fileDiscovery as default } from "./file-discovery.ts";

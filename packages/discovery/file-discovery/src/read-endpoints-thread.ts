@@ -1,0 +1,4 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { readEndpoints } from "./read-endpoints.ts";
+
+parentPort?.postMessage(readEndpoints(String(workerData)));

@@ -1,0 +1,1 @@
+export { coreMetricsExtractor as default } from "./core-metrics-extractor.ts";

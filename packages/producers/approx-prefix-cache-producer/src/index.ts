@@ -1,0 +1,1 @@
+export { approxPrefixCacheProducer as default } from "./approx-prefix-cache-producer.ts";

@@ -1,0 +1,1 @@
+export { tokenProducer as default } from "./token-producer.ts";

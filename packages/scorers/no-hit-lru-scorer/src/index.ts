@@ -1,0 +1,1 @@
+export { noHitLruScorer as default } from "./no-hit-lru-scorer.ts";

@@ -1,0 +1,1 @@
+export { prefixCacheScorer as default } from "./prefix-cache-scorer.ts";

@@ -1,0 +1,1 @@
+export { metricsDataSource as default } from "./metrics-data-source.ts";
