@@ -103,7 +103,7 @@ async function runDemo(options: {
     `${endpoints.length} simulated vLLM servers: ${endpoints.map(({ name, url }) => `${name} ${url.host}`).join(", ")}`,
   );
   print(`endpoint picker with built-in proxy: ${proxy}\n`);
-  print("  #  prompt      answer  server    prompt tokens (cached)  why");
+  print("  #  prompt       answer  server    prompt tokens (cached)  why");
   const model = await modelName(proxy);
   for (const [index, request] of demoRequests().entries()) {
     const answer = await sendChat(proxy, model, request);
@@ -124,7 +124,7 @@ async function runDemo(options: {
 
 function row(topic: string, answer: DemoAnswer): string {
   const tokens = `${answer.promptTokens} (${answer.cachedTokens})`;
-  return `${topic.padEnd(10)}  ${answer.kind.padEnd(6)}  ${answer.server.padEnd(8)}  ${tokens.padEnd(22)}`;
+  return `${topic.padEnd(11)}  ${answer.kind.padEnd(6)}  ${answer.server.padEnd(8)}  ${tokens.padEnd(22)}`;
 }
 
 async function modelName(proxy: string): Promise<string> {

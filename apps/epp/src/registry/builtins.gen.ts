@@ -76,6 +76,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     load: () => import("@pointsman/no-hit-lru-scorer"),
   },
   {
+    type: "openai-parser",
+    aliases: [],
+    packageName: "@pointsman/openai-parser",
+    load: () => import("@pointsman/openai-parser"),
+  },
+  {
     type: "prefill-filter",
     aliases: [],
     packageName: "@pointsman/prefill-filter",

@@ -1,0 +1,141 @@
+import type { PromptSegment } from "@pointsman/core";
+import {
+  elements,
+  get,
+  type JsonDocument,
+  type JsonValue,
+  keepValue,
+  members,
+  rawBytes,
+  stringBytes,
+} from "@pointsman/core/json";
+import { isOptional, isString } from "./json-checks.ts";
+import type { Prompt } from "./prompt.ts";
+
+const text = 0;
+const image = 1;
+const video = 2;
+const audio = 3;
+/** Two spans make one reference: the data and its format. */
+const audioWithFormat = 4;
+
+/** Ints per span: what it is, where the string starts, where it ends; the end is complemented when there are escapes. */
+const spanInts = 3;
+
+/**
+ * Checks the messages of a chat and notes where their roles, texts and media stand.
+ * Missing values: undefined when there is no message, or one is not in the form the API has for it.
+ * Cost: O(messages), three integers for each part.
+ */
+export function chatPrompt(messages: JsonValue | undefined, tools: JsonValue | undefined): Prompt | undefined {
+  if (messages?.kind !== "array") return undefined;
+  const spans: number[] = [];
+  const list = elements(messages);
+  let count = 0;
+  while (list.next()) {
+    count++;
+    if (!noteMessage(list, spans)) return undefined;
+  }
+  if (count === 0) return undefined;
+  return { tokenIds: undefined, segments: () => [readSegments(messages.document, spans, tools)] };
+}
+
+function noteMessage(message: JsonValue, spans: number[]): boolean {
+  if (message.kind !== "object") return message.kind === "null";
+  let role: JsonValue | undefined;
+  let content: JsonValue | undefined;
+  const fields = members(message);
+  while (fields.next()) {
+    if (fields.keyIs("role")) role = keepValue(fields);
+    else if (fields.keyIs("content")) content = keepValue(fields);
+  }
+  if (!isOptional(role, "string") || !isOptional(content, "string", "array")) return false;
+  note(spans, text, role);
+  note(spans, text, content);
+  const blocks = elements(content);
+  while (blocks.next()) if (!noteBlock(blocks, spans)) return false;
+  return true;
+}
+
+function noteBlock(block: JsonValue, spans: number[]): boolean {
+  if (block.kind !== "object") return block.kind === "null";
+  let type: JsonValue | undefined;
+  let content: JsonValue | undefined;
+  let imageUrl: JsonValue | undefined;
+  let videoUrl: JsonValue | undefined;
+  let audioUrl: JsonValue | undefined;
+  let inputAudio: JsonValue | undefined;
+  const fields = members(block);
+  while (fields.next()) {
+    if (fields.keyIs("type")) type = keepValue(fields);
+    else if (fields.keyIs("text")) content = keepValue(fields);
+    else if (fields.keyIs("image_url")) imageUrl = keepValue(fields);
+    else if (fields.keyIs("video_url")) videoUrl = keepValue(fields);
+    else if (fields.keyIs("audio_url")) audioUrl = keepValue(fields);
+    else if (fields.keyIs("input_audio")) inputAudio = keepValue(fields);
+  }
+  if (!isOptional(type, "string") || !isOptional(content, "string") || !isOptional(inputAudio, "object")) return false;
+  if (!isMediaUrl(imageUrl) || !isMediaUrl(videoUrl) || !isMediaUrl(audioUrl)) return false;
+  const data = get(inputAudio, "data");
+  const format = get(inputAudio, "format");
+  if (!isOptional(data, "string") || !isOptional(format, "string")) return false;
+  if (isString(type, "text")) note(spans, text, content);
+  else if (isString(type, "image_url")) note(spans, image, urlOf(imageUrl));
+  else if (isString(type, "video_url")) note(spans, video, urlOf(videoUrl));
+  else if (isString(type, "audio_url")) note(spans, audio, urlOf(audioUrl));
+  else if (isString(type, "input_audio")) {
+    if (data?.kind === "string" && format?.kind === "string") {
+      note(spans, audioWithFormat, data);
+      note(spans, audioWithFormat, format);
+    } else note(spans, audio, data);
+  }
+  return true;
+}
+
+/** The API has an object with the URL; engines take the bare URL as well. */
+function isMediaUrl(value: JsonValue | undefined): boolean {
+  return isOptional(value, "object", "string") && isOptional(get(value, "url"), "string");
+}
+
+function urlOf(value: JsonValue | undefined): JsonValue | undefined {
+  return value?.kind === "string" ? value : get(value, "url");
+}
+
+function note(spans: number[], what: number, value: JsonValue | undefined): void {
+  if (value?.kind === "string") spans.push(what, value.start, value.escaped ? ~value.end : value.end);
+}
+
+function readSegments(
+  document: JsonDocument,
+  spans: readonly number[],
+  tools: JsonValue | undefined,
+): readonly PromptSegment[] {
+  const segments: PromptSegment[] = [];
+  if (elements(tools).next() && tools !== undefined) segments.push({ kind: "text", bytes: rawBytes(tools) });
+  for (let at = 0; at < spans.length; at += spanInts) {
+    const what = spans[at];
+    const bytes = spanBytes(document, spans, at);
+    if (what === audioWithFormat) {
+      at += spanInts;
+      const reference = Buffer.concat([bytes, spanBytes(document, spans, at)]);
+      if (reference.length > 0) segments.push({ kind: "media", modality: "audio", reference });
+    } else if (bytes.length === 0) {
+      // An empty text or URL adds nothing to a prompt.
+    } else if (what === text) {
+      segments.push({ kind: "text", bytes });
+    } else {
+      const modality = what === image ? "image" : what === video ? "video" : "audio";
+      segments.push({ kind: "media", modality, reference: bytes });
+    }
+  }
+  return segments;
+}
+
+const noBytes = new Uint8Array(0);
+
+function spanBytes(document: JsonDocument, spans: readonly number[], at: number): Uint8Array {
+  const start = spans[at + 1]!;
+  const end = spans[at + 2]!;
+  const escaped = end < 0;
+  return stringBytes({ document, kind: "string", start, end: escaped ? ~end : end, escaped }) ?? noBytes;
+}

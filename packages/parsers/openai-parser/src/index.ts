@@ -1,0 +1,1 @@
+export { openaiParser as default } from "./openai-parser.ts";
