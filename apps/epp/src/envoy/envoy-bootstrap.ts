@@ -48,6 +48,8 @@ export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
                     stat_prefix: "inference",
                     codec_type: "AUTO",
                     use_remote_address: true,
+                    // A client's request id is the one that `epp explain` finds.
+                    preserve_external_request_id: true,
                     stream_idle_timeout: "3600s",
                     // Only the picker may name a destination.
                     early_header_mutation_extensions: [
@@ -122,6 +124,19 @@ export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
           type: isIP(options.eppAddress) === 0 ? "STRICT_DNS" : "STATIC",
           connect_timeout: "5s",
           circuit_breakers: unbounded,
+          // Envoy can fail open only until it has sent a piece of the body, so it must know beforehand that nobody
+          // listens. Without a healthy picker a request fails, or passes, at once.
+          health_checks: [
+            {
+              timeout: "1s",
+              interval: "1s",
+              no_traffic_interval: "1s",
+              unhealthy_threshold: 1,
+              healthy_threshold: 1,
+              tcp_health_check: {},
+            },
+          ],
+          common_lb_config: { healthy_panic_threshold: { value: 0 } },
           typed_extension_protocol_options: {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
               "@type": api("envoy.extensions.upstreams.http.v3.HttpProtocolOptions"),
