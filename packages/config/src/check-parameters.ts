@@ -5,9 +5,17 @@ import {
   type ParamsOutcome,
   type ParamsSchema,
 } from "@pointsman/core";
-import { type ConfigNode, itemPath, type JsonValue, keyPath, type MapEntry, type Place } from "./config-node.ts";
+import {
+  type ConfigNode,
+  itemPath,
+  type JsonValue,
+  keyPath,
+  type MapEntry,
+  type MapNode,
+  type Place,
+} from "./config-node.ts";
 import type { ProblemList } from "./config-problem.ts";
-import { type JsonSchema, ParameterSchema } from "./parameter-schema.ts";
+import { type JsonSchema, type ObjectShape, ParameterSchema } from "./parameter-schema.ts";
 import { listNames, printable, quote } from "./quote.ts";
 import { sameValue } from "./same-value.ts";
 
@@ -58,6 +66,7 @@ class ParameterCheck {
   readonly #node: ConfigNode | undefined;
   readonly #plugin: PluginLabel;
   readonly #problems: ProblemList;
+  readonly #entries = new Map<MapNode, ReadonlyMap<string, MapEntry>>();
   #refused = false;
 
   constructor(schema: ParamsSchema<unknown>, node: ConfigNode | undefined, plugin: PluginLabel, problems: ProblemList) {
@@ -103,7 +112,7 @@ class ParameterCheck {
     return undefined;
   }
 
-  /** The value to check: known keys in their right spelling, unknown ones reported and left out, `null` as not given. */
+  /** The value to check: keys in their right spelling, `null` as not given. */
   #value(node: ConfigNode, schema: JsonSchema, path: Path): JsonValue {
     if (node.kind === "scalar") return node.value;
     if (node.kind === "list") {
@@ -113,29 +122,43 @@ class ParameterCheck {
     }
     const shape = this.#shape.objectShape(schema) ?? { properties: new Map<string, JsonSchema>(), others: {} };
     const value: Record<string, JsonValue> = {};
+    for (const [name, entry] of this.#named(node, shape, path)) {
+      const property = shape.properties.get(name) ?? shape.others ?? {};
+      const isNull = entry.value.kind === "scalar" && entry.value.value === null;
+      if (isNull && shape.properties.has(name) && !this.#shape.admitsNull(property)) continue;
+      value[name] = this.#value(entry.value, property, [...path, name]);
+    }
+    return value;
+  }
+
+  /**
+   * The entries of a map by the names they are read under. An unknown name is reported and taken for the nearest one,
+   * unless that is given, too: it is one problem then, not also a missing parameter.
+   */
+  #named(node: MapNode, shape: ObjectShape, path: Path): ReadonlyMap<string, MapEntry> {
+    const names = [...shape.properties.keys()];
+    const named = new Map<string, MapEntry>();
+    this.#entries.set(node, named);
+    const unknown: MapEntry[] = [];
     for (const entry of node.entries.values()) {
-      const name = this.#knownName(entry, node.entries, [...shape.properties.keys()]);
-      const property = name === undefined ? shape.others : shape.properties.get(name);
-      if (property === undefined) {
-        this.#reportUnknown(entry, shape.properties, path);
-        continue;
-      }
-      const key = name ?? entry.key;
-      if (Object.hasOwn(value, key)) {
+      const name = this.#knownName(entry, node.entries, names) ?? (shape.others === undefined ? undefined : entry.key);
+      if (name === undefined) unknown.push(entry);
+      else if (!named.has(name)) named.set(name, entry);
+      else {
         this.#refused = true;
         this.#problems.add(
           "EPP_CONFIG_DUPLICATE_FIELD",
           entry.keyAt,
-          `${this.#plugin.label} has the parameter ${quote(pathText([...path, key]))} twice, in spellings that differ in case.`,
+          `${this.#plugin.label} has the parameter ${quote(pathText([...path, name]))} twice, in spellings that differ in case.`,
           "Keep one of both.",
         );
-        continue;
       }
-      const isNull = entry.value.kind === "scalar" && entry.value.value === null;
-      if (isNull && name !== undefined && !this.#shape.admitsNull(property)) continue;
-      value[key] = this.#value(entry.value, property, [...path, key]);
     }
-    return value;
+    for (const entry of unknown) {
+      const nearest = this.#reportUnknown(entry, shape.properties, path);
+      if (nearest !== undefined && !named.has(nearest)) named.set(nearest, entry);
+    }
+    return named;
   }
 
   /** The schema's spelling of a key, with a warning when it differs from the given one. */
@@ -154,7 +177,8 @@ class ParameterCheck {
     return name;
   }
 
-  #reportUnknown(entry: MapEntry, properties: ReadonlyMap<string, JsonSchema>, path: Path): void {
+  /** Reports a parameter that does not exist, and returns the name nearest to it. */
+  #reportUnknown(entry: MapEntry, properties: ReadonlyMap<string, JsonSchema>, path: Path): string | undefined {
     this.#refused = true;
     const names = [...properties.keys()];
     const nearest = this.#problems.nearest(entry.key, names);
@@ -167,6 +191,7 @@ class ParameterCheck {
       `${this.#plugin.label} has no parameter ${quote(pathText([...path, entry.key]))}.`,
       names.length === 0 ? "" : `${hint}Parameters: ${listNames(names)}.`,
     );
+    return nearest;
   }
 
   #reportIssue(issue: ParamsIssue): void {
@@ -224,7 +249,7 @@ class ParameterCheck {
   #find(path: Path): { readonly node: ConfigNode | undefined; readonly depth: number } {
     let node = this.#node;
     for (const [depth, step] of path.entries()) {
-      const next = childOf(node, step);
+      const next = node?.kind === "map" ? this.#entries.get(node)?.get(String(step))?.value : childOf(node, step);
       if (next === undefined) return { node, depth };
       node = next;
     }

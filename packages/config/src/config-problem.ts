@@ -31,6 +31,9 @@ export function formatProblem(problem: ConfigProblem): string {
 /** Problems beyond this many are counted, not kept: a report of thousands helps nobody. */
 const maxProblems = 1000;
 
+/** Characters compared with characters in search of nearest names; takes less than a second. */
+const maxComparisons = 40_000_000;
+
 /** Collects the problems of one text. */
 export class ProblemList {
   readonly #file: string;
@@ -42,6 +45,7 @@ export class ProblemList {
     readonly help: string;
   }[] = [];
   #errors = 0;
+  #comparisonsLeft = maxComparisons;
   #dropped = 0;
 
   constructor(file: string, text: string) {
@@ -53,16 +57,25 @@ export class ProblemList {
     return this.#errors > 0;
   }
 
+  /** Further problems are counted only: their help need not be worked out. */
+  get isFull(): boolean {
+    return this.#found.length >= maxProblems;
+  }
+
   add(code: ProblemCode, at: Place, message: string, help: string = ""): void {
     if (problemCatalog[code].severity === "error") this.#errors++;
-    if (this.#found.length < maxProblems) {
+    if (!this.isFull) {
       this.#found.push({ code, at, message: printable(message), help: printable(help) });
     } else this.#dropped++;
   }
 
-  /** {@link nearestName}, as long as the answer is shown to anybody. */
+  /** {@link nearestName}, as long as the answer is shown and the work for all questions together stays bounded. */
   nearest(name: string, candidates: Iterable<string>): string | undefined {
-    return this.#found.length < maxProblems ? nearestName(name, candidates) : undefined;
+    if (this.isFull || this.#comparisonsLeft < 0) return undefined;
+    const all = [...candidates];
+    const characters = all.reduce((sum, candidate) => sum + candidate.length, 0);
+    this.#comparisonsLeft -= name.length * characters;
+    return nearestName(name, all);
   }
 
   /** All problems in file order; those at one place in the order they were found. */

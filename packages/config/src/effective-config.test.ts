@@ -193,9 +193,7 @@ describe("writing", () => {
   test("what is written loads again, equal and without problems, and is written the same", async () => {
     await fc.assert(
       fc.asyncProperty(configs, fc.boolean(), async (document, asJson) => {
-        const text = asJson
-          ? JSON.stringify(document)
-          : stringify(document, { version: "1.1", merge: false, defaultKeyType: "QUOTE_DOUBLE" });
+        const text = asJson ? JSON.stringify(document) : stringify(document, { defaultStringType: "QUOTE_DOUBLE" });
         const first = await fakes.load(text);
         expect(report({ ...first, problems: first.problems.filter(({ severity }) => severity === "error") })).toBe("");
         const effective = first.effective as EffectiveConfig;

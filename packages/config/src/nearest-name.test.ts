@@ -26,6 +26,7 @@ test("upper and lower case are alike", () => {
 test("a name with nothing in common has no nearest one", () => {
   expect(nearestName("foo", ["queue-scorer", "max-score-picker"])).toBeUndefined();
   expect(nearestName("", ["a"])).toBeUndefined();
+  expect(nearestName("b", ["a"])).toBeUndefined();
 });
 
 test("names too long to compare have no nearest one", () => {

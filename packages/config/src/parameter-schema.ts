@@ -10,8 +10,8 @@ export interface ObjectShape {
   readonly others: JsonSchema | undefined;
 }
 
-/** Schemas nest and refer to themselves; what lies deeper is not looked at. */
-const maxSchemaDepth = 16;
+/** A chain of references longer than this leads nowhere. */
+const maxReferences = 16;
 
 /** Answers questions about the JSON Schema of a plugin's parameters. */
 export class ParameterSchema {
@@ -94,21 +94,22 @@ export class ParameterSchema {
   }
 
   /** The schema with references followed, split into its alternatives and parts. */
-  branches(schema: JsonSchema, depth: number = 0): readonly JsonSchema[] {
-    if (depth > maxSchemaDepth) return [];
+  branches(schema: JsonSchema, seen: Set<JsonSchema> = new Set()): readonly JsonSchema[] {
     const target = this.#dereference(schema);
+    if (seen.has(target)) return [];
+    seen.add(target);
     const split = ["anyOf", "oneOf", "allOf"].flatMap((keyword) => {
       const parts = target[keyword];
       return Array.isArray(parts) ? parts.map(asSchema).filter((part) => part !== undefined) : [];
     });
     if (split.length === 0) return [target];
-    const inner = split.flatMap((part) => this.branches(part, depth + 1));
+    const inner = split.flatMap((part) => this.branches(part, seen));
     return target["properties"] === undefined ? inner : [target, ...inner];
   }
 
   #dereference(schema: JsonSchema): JsonSchema {
     let target = schema;
-    for (let depth = 0; depth < maxSchemaDepth; depth++) {
+    for (let depth = 0; depth < maxReferences; depth++) {
       const reference = target["$ref"];
       if (typeof reference !== "string" || !reference.startsWith("#")) return target;
       let found: JsonSchema | undefined = this.root;

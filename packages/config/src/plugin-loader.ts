@@ -155,14 +155,12 @@ export class PluginLoader {
   refer(ref: Stated<string>, from: string): LoadedPlugin | undefined {
     const plugin = this.#byName.get(ref.value);
     if (plugin !== undefined || this.#options.incomplete) return plugin;
-    const names = this.#byName.keys();
-    const sameType = this.plugins.find(({ type, definition }) => type === ref.value || definition?.type === ref.value);
-    const nearest = sameType?.name ?? this.#problems.nearest(ref.value, this.#byName.keys());
+    const help = this.#problems.isFull ? "" : this.#helpWithName(ref.value);
     this.#problems.add(
       "EPP_CONFIG_UNDEFINED_REF",
       ref.at,
       `${from} refers to ${quote(ref.value)}, and no plugin has this name.`,
-      `${nearest === undefined ? "" : `Nearest: ${quote(nearest)}. `}${this.#byName.size === 0 ? "No plugins are declared." : `Plugins: ${listNames(names)}.`}`,
+      help,
     );
     return undefined;
   }
@@ -177,6 +175,13 @@ export class PluginLoader {
       }
       timers.stopAll();
     }
+  }
+
+  #helpWithName(name: string): string {
+    if (this.#byName.size === 0) return "No plugins are declared.";
+    const sameType = this.plugins.find(({ type, definition }) => type === name || definition?.type === name);
+    const nearest = sameType?.name ?? this.#problems.nearest(name, this.#byName.keys());
+    return `${nearest === undefined ? "" : `Nearest: ${quote(nearest)}. `}Plugins: ${listNames(this.#byName.keys())}.`;
   }
 
   #resolve(type: string): Promise<AnyPluginDefinition | ResolveFailure> {

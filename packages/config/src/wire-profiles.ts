@@ -155,12 +155,12 @@ async function wireHandler(
   loader: PluginLoader,
   problems: ProblemList,
 ): Promise<LoadedPlugin | undefined> {
-  const [handler, second] = loader.plugins.filter((plugin) => takesRole(plugin, "profileHandler") === true);
-  if (handler !== undefined && second !== undefined) {
+  const [handler, ...others] = loader.plugins.filter((plugin) => takesRole(plugin, "profileHandler") === true);
+  for (const other of others) {
     problems.add(
       "EPP_CONFIG_TWO_PROFILE_HANDLERS",
-      second.at,
-      `${second.label} is a profile handler, and so is ${handler.label}.`,
+      other.at,
+      `${other.label} is a profile handler, and so is ${handler?.label}.`,
       "Remove one of them.",
     );
   }

@@ -84,15 +84,18 @@ export class Schedule {
     this.#timer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     this.#running = true;
-    const nowMs = this.#clock.now();
-    for (let ran = 0; ran < maxItemsPerWake; ran++) {
-      const first = this.#heap[0];
-      if (first === undefined || first.dueMs > nowMs + coalesceMs) break;
-      this.remove(first);
-      first.runDue(nowMs);
+    try {
+      const nowMs = this.#clock.now();
+      for (let ran = 0; ran < maxItemsPerWake; ran++) {
+        const first = this.#heap[0];
+        if (first === undefined || first.dueMs > nowMs + coalesceMs) break;
+        this.remove(first);
+        first.runDue(nowMs);
+      }
+    } finally {
+      this.#running = false;
+      this.#arm();
     }
-    this.#running = false;
-    this.#arm();
   };
 
   #siftUp(item: Scheduled): void {

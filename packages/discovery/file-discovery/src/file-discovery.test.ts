@@ -1,135 +1,16 @@
 import { execFileSync } from "node:child_process";
-import {
-  mkdirSync,
-  mkdtempSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  type EndpointDiscovery,
-  type EndpointMetadata,
-  type Logger,
-  type PluginInstance,
-  silentLogger,
-} from "@pointsman/core";
-import { buildPlugin, FakeClock, pluginContract } from "@pointsman/testkit";
+import { buildPlugin, pluginContract } from "@pointsman/testkit";
 import { afterEach, expect, test } from "vitest";
+import { cleanUps, FileFixture, line, list, newFolder, started } from "../test/file-fixture.ts";
 import plugin from "./index.ts";
 
 pluginContract(plugin, { testFile: import.meta.url, params: { path: "endpoints.yaml" } });
 
-const cleanUps: (() => void)[] = [];
-
 afterEach(() => {
   for (const cleanUp of cleanUps.splice(0)) cleanUp();
 });
-
-function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "file-discovery-"));
-  cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-interface LogLine {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-}
-
-/** A discovery over a file in a folder of its own, with everything it says. */
-class Fixture {
-  readonly folder: string = newFolder();
-  readonly path: string = join(this.folder, "endpoints.yaml");
-  readonly clock: FakeClock = new FakeClock();
-  readonly log: LogLine[] = [];
-  readonly calls: string[] = [];
-  readonly known: Map<string, EndpointMetadata> = new Map();
-  #instance: (PluginInstance & EndpointDiscovery) | undefined;
-
-  write(text: string, file: string = this.path): void {
-    writeFileSync(file, text);
-  }
-
-  async start(params: object = {}): Promise<void> {
-    const write =
-      (level: string) =>
-      (fields: Readonly<Record<string, unknown>>, message: string): void => {
-        this.log.push({ level, message, fields });
-      };
-    const logger: Logger = { ...silentLogger, error: write("error"), warn: write("warn"), info: write("info") };
-    const built = buildPlugin(plugin, {
-      params: { path: "endpoints.yaml", watchFile: true, ...params },
-      clock: this.clock,
-      logger,
-      baseDirectory: this.folder,
-    });
-    // The contract above has checked the role.
-    const instance = built.instance as PluginInstance & EndpointDiscovery;
-    this.#instance = instance;
-    cleanUps.unshift(() => void instance.dispose?.());
-    await instance.startDiscovery({
-      upsert: (metadata) => {
-        this.calls.push(`upsert ${metadata.id}`);
-        this.known.set(metadata.id, metadata);
-      },
-      remove: (id) => {
-        this.calls.push(`remove ${id}`);
-        this.known.delete(id);
-      },
-    });
-  }
-
-  get instance(): PluginInstance {
-    return this.#instance!;
-  }
-
-  get ids(): readonly string[] {
-    return [...this.known.keys()].sort();
-  }
-
-  /** Lets fake time pass in small steps until `holds`; fails after ten real seconds. */
-  async until(what: string, holds: () => boolean, stepMs = 10): Promise<void> {
-    const givenUpAtMs = performance.now() + 10_000;
-    while (!holds()) {
-      if (performance.now() > givenUpAtMs)
-        throw new Error(`waited in vain for: ${what}; log: ${JSON.stringify(this.log)}`);
-      this.clock.advance(stepMs);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  }
-
-  /** Waits for the log line that follows the ones so far. */
-  async nextLine(): Promise<LogLine> {
-    const lines = this.log.length;
-    await this.until("a log line", () => this.log.length > lines);
-    expect(this.log).toHaveLength(lines + 1);
-    return this.log.at(-1)!;
-  }
-
-  /** Lets everything happen that a change would cause: several looks at the file. */
-  async pass(): Promise<void> {
-    for (let i = 0; i < 30; i++) {
-      this.clock.advance(100);
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
-  }
-}
-
-const line = (name: string, port = 8000): string => `- {name: ${name}, address: 10.0.0.1, port: ${port}}\n`;
-const list = (...names: readonly string[]): string => `endpoints:\n${names.map((name) => line(name)).join("")}`;
-
-async function started(text: string, params: object = {}): Promise<Fixture> {
-  const fixture = new Fixture();
-  fixture.write(text);
-  await fixture.start(params);
-  return fixture;
-}
 
 test("the endpoints of the file are known when the start is done, in file order", async () => {
   const fixture = await started(`endpoints:
@@ -171,7 +52,7 @@ test("of endpoints listed twice the last valid one counts, with a warning", asyn
 });
 
 test("any problem ends the start, with all problems and their places, and nothing is known", async () => {
-  const fixture = new Fixture();
+  const fixture = new FileFixture();
   fixture.write(`endpoints:\n${line("a")}- {name: b, port: 0}\n`);
   await expect(fixture.start()).rejects.toMatchObject({
     code: "EPP_ENDPOINTS_FILE",
@@ -183,7 +64,7 @@ test("any problem ends the start, with all problems and their places, and nothin
   expect(fixture.calls).toEqual([]);
 });
 
-test.each<[string, (fixture: Fixture) => void, RegExp]>([
+test.each<[string, (fixture: FileFixture) => void, RegExp]>([
   ["missing", () => {}, /is not there$/],
   ["a folder", ({ path }) => mkdirSync(path), /is not a regular file$/],
   [
@@ -195,7 +76,7 @@ test.each<[string, (fixture: Fixture) => void, RegExp]>([
   ["empty", (fixture) => fixture.write(""), /has a problem:\n.*:1:1 the file is empty/],
   ["a pipe that nobody writes to", ({ path }) => execFileSync("mkfifo", [path]), /is not a regular file$/],
 ])("a file that is %s ends the start", async (_what, prepare, message) => {
-  const fixture = new Fixture();
+  const fixture = new FileFixture();
   prepare(fixture);
   await expect(fixture.start()).rejects.toThrow(message);
 });
@@ -235,7 +116,7 @@ test("a change is noticed by the event, before the next look at the file", async
   expect(fixture.ids).toEqual(["default/b"]);
 });
 
-const changes: readonly (readonly [string, (fixture: Fixture, text: string) => void])[] = [
+const changes: readonly (readonly [string, (fixture: FileFixture, text: string) => void])[] = [
   ["written in place", (fixture, text) => fixture.write(text)],
   [
     "renamed over the old one",
@@ -294,7 +175,7 @@ test("a file that is gone for a while keeps all endpoints, and is followed when 
 });
 
 test("a mounted ConfigMap is followed: a link to a link to a folder, swapped by a rename", async () => {
-  const fixture = new Fixture();
+  const fixture = new FileFixture();
   const publish = (version: string, text: string): void => {
     mkdirSync(join(fixture.folder, version));
     writeFileSync(join(fixture.folder, version, "endpoints.yaml"), text);
@@ -312,13 +193,13 @@ test("a mounted ConfigMap is followed: a link to a link to a folder, swapped by 
 });
 
 test("a link into another folder is followed by looking at the file", async () => {
-  const fixture = new Fixture();
+  const fixture = new FileFixture();
   const elsewhere = join(newFolder(), "list.yaml");
   fixture.write(list("a"), elsewhere);
   symlinkSync(elsewhere, fixture.path);
   await fixture.start();
   fixture.write(list("b"), elsewhere);
-  await fixture.until("the change", () => fixture.ids.join() === "default/b", 100);
+  await fixture.until("the change", () => fixture.ids.join() === "default/b", 20);
 });
 
 test("a touched file with the same content changes nothing and is not told of", async () => {
@@ -329,7 +210,7 @@ test("a touched file with the same content changes nothing and is not told of", 
   expect(fixture.log).toHaveLength(1);
 });
 
-test.each<[string, (fixture: Fixture) => void, RegExp]>([
+test.each<[string, (fixture: FileFixture) => void, RegExp]>([
   [
     "of no bytes",
     ({ path }) => truncateSync(path),
@@ -417,6 +298,30 @@ test("a file that grows bit by bit is read when it rests", async () => {
   expect(fixture.log.filter(({ level }) => level === "warn")).toEqual([]);
 });
 
+test("a file that takes too long to read is refused", async () => {
+  const fixture = await started(list("a"));
+  fixture.write(`endpoints: [${",".repeat(700_000)}]`);
+  await fixture.until("the refusal", () => fixture.log.length > 1, 3000);
+  expect(fixture.log[1]!.fields["problems"]).toEqual([`${fixture.path}: reading it takes longer than 20 seconds`]);
+  expect(fixture.ids).toEqual(["default/a"]);
+});
+
+test("disposal in the middle of a reading ends it without a word and without a timer", async () => {
+  const fixture = await started(list("a"));
+  fixture.write(`endpoints: [${",".repeat(700_000)}]`);
+  for (let i = 0; i < 40; i++) {
+    fixture.clock.advance(10);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  // The look at the file every second, and the thread's time limit.
+  expect(fixture.clock.pendingTimers).toBe(2);
+  await fixture.instance.dispose?.();
+  await fixture.until("the end of the thread", () => fixture.clock.pendingTimers === 0);
+  await fixture.pass();
+  expect(fixture.ids).toEqual(["default/a"]);
+  expect(fixture.log).toHaveLength(1);
+});
+
 test("after disposal nothing is followed and no timer is left", async () => {
   const fixture = await started(list("a"));
   await fixture.instance.dispose?.();
@@ -442,7 +347,7 @@ test("the dumped state is sorted and bounded", async () => {
 test("an absolute path is taken as it is", async () => {
   const elsewhere = join(newFolder(), "list.json");
   writeFileSync(elsewhere, JSON.stringify({ endpoints: [{ name: "a", address: "::1", port: 1 }] }));
-  const fixture = new Fixture();
+  const fixture = new FileFixture();
   await fixture.start({ path: elsewhere });
   expect(fixture.ids).toEqual(["default/a"]);
 });

@@ -7,7 +7,7 @@ import {
   keepValue,
   members,
   rawBytes,
-  stringBytes,
+  writeStringBytes,
 } from "@pointsman/core/json";
 import { isOptional, isString } from "./json-checks.ts";
 import type { Prompt } from "./prompt.ts";
@@ -112,30 +112,54 @@ function readSegments(
 ): readonly PromptSegment[] {
   const segments: PromptSegment[] = [];
   if (elements(tools).next() && tools !== undefined) segments.push({ kind: "text", bytes: rawBytes(tools) });
+  // One piece of memory for all that is not a view of the body.
+  const copies = new Uint8Array(copiedBytes(spans));
+  let copied = 0;
   for (let at = 0; at < spans.length; at += spanInts) {
-    const what = spans[at];
-    const bytes = spanBytes(document, spans, at);
-    if (what === audioWithFormat) {
-      at += spanInts;
-      const reference = Buffer.concat([bytes, spanBytes(document, spans, at)]);
-      if (reference.length > 0) segments.push({ kind: "media", modality: "audio", reference });
-    } else if (bytes.length === 0) {
-      // An empty text or URL adds nothing to a prompt.
-    } else if (what === text) {
-      segments.push({ kind: "text", bytes });
+    const what = spans[at]!;
+    let bytes: Uint8Array;
+    if (!isCopied(spans, at)) {
+      bytes = document.bytes.subarray(spans[at + 1]! + 1, spans[at + 2]! - 1);
     } else {
-      const modality = what === image ? "image" : what === video ? "video" : "audio";
-      segments.push({ kind: "media", modality, reference: bytes });
+      const start = copied;
+      copied += writeStringBytes(valueOf(document, spans, at), copies, copied) ?? 0;
+      if (what === audioWithFormat) {
+        at += spanInts;
+        copied += writeStringBytes(valueOf(document, spans, at), copies, copied) ?? 0;
+      }
+      bytes = copies.subarray(start, copied);
     }
+    // An empty text or URL adds nothing to a prompt.
+    if (bytes.length === 0) continue;
+    if (what === text) segments.push({ kind: "text", bytes });
+    else segments.push({ kind: "media", modality: modalityOf(what), reference: bytes });
   }
   return segments;
 }
 
-const noBytes = new Uint8Array(0);
+/** A string with escapes is decoded, one in two parts is put together. */
+function isCopied(spans: readonly number[], at: number): boolean {
+  return spans[at] === audioWithFormat || spans[at + 2]! < 0;
+}
 
-function spanBytes(document: JsonDocument, spans: readonly number[], at: number): Uint8Array {
+/** Bytes that hold all copied strings: decoding makes none longer. */
+function copiedBytes(spans: readonly number[]): number {
+  let bytes = 0;
+  for (let at = 0; at < spans.length; at += spanInts) {
+    const end = spans[at + 2]!;
+    if (isCopied(spans, at)) bytes += (end < 0 ? ~end : end) - spans[at + 1]!;
+  }
+  return bytes;
+}
+
+function valueOf(document: JsonDocument, spans: readonly number[], at: number): JsonValue {
   const start = spans[at + 1]!;
   const end = spans[at + 2]!;
   const escaped = end < 0;
-  return stringBytes({ document, kind: "string", start, end: escaped ? ~end : end, escaped }) ?? noBytes;
+  return { document, kind: "string", start, end: escaped ? ~end : end, escaped };
+}
+
+function modalityOf(what: number): "image" | "video" | "audio" {
+  if (what === image) return "image";
+  return what === video ? "video" : "audio";
 }

@@ -18,6 +18,8 @@ const afterValue = 6;
 const inString = 7;
 const inOther = 8;
 const inOtherString = 9;
+/** Behind a byte that begins no object or array: until the next line nothing is looked for. */
+const inNothing = 10;
 
 /** Where the reader stands in a line of an event stream. */
 const lineStart = 0;
@@ -25,6 +27,9 @@ const inData = 1;
 const inOtherLine = 2;
 
 const dataField = Buffer.from("data:");
+const modelKey = Buffer.from('"model"');
+/** With it, a key can be written another way. */
+const unicodeEscape = Buffer.from("\\u");
 const noBytes = new Uint8Array(0);
 
 /**
@@ -41,6 +46,8 @@ export class ModelRestorer {
   readonly #fromBytes: Buffer;
   readonly #replacement: Uint8Array;
   readonly #streaming: boolean;
+  /** The byte that ends a line; none in an answer that has no lines. */
+  readonly #lineEnd: number;
   #json = outside;
   #line: number;
   /** Bytes of the field name seen in this line, and whether the line has any byte. */
@@ -65,6 +72,7 @@ export class ModelRestorer {
     this.#fromBytes = Buffer.from(from);
     this.#replacement = Buffer.from(JSON.stringify(to));
     this.#streaming = streaming;
+    this.#lineEnd = streaming ? 0x0a : -1;
     this.#line = streaming ? lineStart : inData;
     this.#name = new Uint8Array(from.length * mostBytesPerUnit + 2);
   }
@@ -76,42 +84,51 @@ export class ModelRestorer {
     let from = 0;
     // Where the name begins that is being read; 0 for one that began in an earlier chunk.
     let nameStart = 0;
-    for (let i = 0; i < bytes.length; i++) {
-      const byte = bytes[i]!;
-      if (this.#streaming) {
-        if (byte === 0x0a) {
-          if (this.#json === inName) this.#giveUp(parts, afterValue);
-          this.#endLine();
-          continue;
-        }
-        if (this.#line !== inData) {
-          this.#readField(byte);
-          continue;
-        }
-      }
-      if (this.#json !== inName) {
-        this.#step(byte);
-        if (this.#json !== inName) continue;
-        nameStart = i;
-        this.#nameLength = 0;
-      } else if (this.#nameLength === this.#name.length) {
-        this.#giveUp(parts, inString);
-        this.#step(byte);
-        continue;
-      }
-      this.#name[this.#nameLength++] = byte;
-      if (this.#escape) this.#escape = false;
-      else if (byte === 0x5c) this.#escape = true;
-      else if (byte === 0x22 && this.#nameLength > 1) {
-        if (this.#isFrom()) {
-          if (nameStart > from) parts.push(bytes.subarray(from, nameStart));
-          parts.push(this.#replacement);
-          from = i + 1;
-          this.#heldLength = 0;
-          this.#json = afterValue;
-        } else this.#giveUp(parts, afterValue);
+    let at = this.#nothingFollows(bytes, 0) ? bytes.length : 0;
+    while (at < bytes.length) {
+      if (bytes[at] === this.#lineEnd) {
+        if (this.#json === inName) this.#giveUp(parts, afterValue);
+        this.#endLine();
+        at++;
+      } else if (this.#line !== inData) {
+        at = this.#readField(bytes, at);
+      } else if (this.#json === inOther || this.#json === inOtherString) {
+        at = this.#readOther(bytes, at);
+      } else if (this.#json === inString) {
+        at = this.#readString(bytes, at);
+      } else if (this.#json === inKey) {
+        at = this.#readKey(bytes, at);
+      } else if (this.#json === inName) {
+        at = this.#readName(bytes, at, parts);
+        if (at >= 0) continue;
+        at = ~at;
+        if (nameStart > from) parts.push(bytes.subarray(from, nameStart));
+        parts.push(this.#replacement);
+        from = at;
+        if (this.#nothingFollows(bytes, at)) at = bytes.length;
+      } else {
+        nameStart = at;
+        this.#step(bytes[at]!);
+        at++;
       }
     }
+    return this.#sent(bytes, parts, from, nameStart, endOfStream);
+  }
+
+  /** Passes over the rest of a chunk that ends with an event and names no model. */
+  #nothingFollows(bytes: Uint8Array, from: number): boolean {
+    if (!this.#streaming || this.#json === inKey || this.#json === inName) return false;
+    const { length } = bytes;
+    if (length - from < 3 || bytes[length - 1] !== 0x0a) return false;
+    if (bytes[length - 2] !== 0x0a && (bytes[length - 2] !== 0x0d || bytes[length - 3] !== 0x0a)) return false;
+    const chunk = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, length);
+    if (chunk.indexOf(modelKey, from) !== -1 || chunk.indexOf(unicodeEscape, from) !== -1) return false;
+    this.#lineBytes = 0;
+    this.#endLine();
+    return true;
+  }
+
+  #sent(bytes: Uint8Array, parts: Uint8Array[], from: number, nameStart: number, endOfStream: boolean): Uint8Array {
     if (this.#json === inName && endOfStream) this.#giveUp(parts, afterValue);
     let to = bytes.length;
     if (this.#json === inName) {
@@ -131,6 +148,39 @@ export class ModelRestorer {
     this.#json = json;
   }
 
+  /** Returns where reading goes on, complemented when the name looked for ended there. */
+  #readName(bytes: Uint8Array, from: number, parts: Uint8Array[]): number {
+    const name = this.#name;
+    let length = this.#nameLength;
+    let escaping = this.#escape;
+    let ended = false;
+    let at = from;
+    while (at < bytes.length && !ended) {
+      const byte = bytes[at]!;
+      if (byte === this.#lineEnd) break;
+      if (length === name.length) {
+        // Longer than any way to write the name.
+        this.#escape = escaping;
+        this.#giveUp(parts, inString);
+        return at;
+      }
+      name[length++] = byte;
+      at++;
+      ended = byte === 0x22 && !escaping;
+      escaping = byte === 0x5c && !escaping;
+    }
+    this.#nameLength = length;
+    this.#escape = escaping;
+    if (!ended) return at;
+    if (!this.#isFrom()) {
+      this.#giveUp(parts, afterValue);
+      return at;
+    }
+    this.#heldLength = 0;
+    this.#json = afterValue;
+    return ~at;
+  }
+
   #isFrom(): boolean {
     const text = this.#name.subarray(1, this.#nameLength - 1);
     if (!text.includes(0x5c)) return this.#fromBytes.equals(text);
@@ -139,7 +189,7 @@ export class ModelRestorer {
 
   #endLine(): void {
     // A line end in a string is no JSON: the string is over. An empty line ends the event.
-    if (this.#lineBytes === 0) this.#reset();
+    if (this.#lineBytes === 0 || this.#json === inNothing) this.#reset();
     else if (this.#json === inString || this.#json === inKey) this.#json = afterValue;
     else if (this.#json === inOtherString) this.#json = inOther;
     this.#escape = false;
@@ -153,38 +203,81 @@ export class ModelRestorer {
     this.#otherDepth = 0;
   }
 
-  #readField(byte: number): void {
-    if (byte === 0x0d && this.#lineBytes === 0) return;
-    if (this.#line === lineStart && byte === dataField[this.#lineBytes]) {
-      if (this.#lineBytes === dataField.length - 1) this.#line = inData;
-    } else this.#line = inOtherLine;
-    this.#lineBytes++;
+  /** Reads the start of a line up to its colon; all of it when it holds no data. */
+  #readField(bytes: Uint8Array, from: number): number {
+    let at = from;
+    let length = this.#lineBytes;
+    let line = this.#line;
+    while (at < bytes.length && line !== inData) {
+      const byte = bytes[at]!;
+      if (byte === this.#lineEnd) break;
+      at++;
+      // The CR of an empty line.
+      if (byte === 0x0d && length === 0) continue;
+      if (line === lineStart && byte === dataField[length]) {
+        if (length === dataField.length - 1) line = inData;
+      } else line = inOtherLine;
+      length++;
+    }
+    this.#lineBytes = length;
+    this.#line = line;
+    return at;
   }
 
+  /** Reads a string that does not matter, to its end or that of the line. */
+  #readString(bytes: Uint8Array, from: number): number {
+    let escaping = this.#escape;
+    let at = from;
+    while (at < bytes.length) {
+      const byte = bytes[at]!;
+      if (byte === this.#lineEnd) break;
+      at++;
+      if (byte === 0x22 && !escaping) {
+        this.#json = afterValue;
+        break;
+      }
+      escaping = byte === 0x5c && !escaping;
+    }
+    this.#escape = escaping;
+    return at;
+  }
+
+  /** Reads an array or object that does not matter, to its end or that of the line. */
+  #readOther(bytes: Uint8Array, from: number): number {
+    const lineEnd = this.#lineEnd;
+    let inText = this.#json === inOtherString;
+    let escaping = this.#escape;
+    let depth = this.#otherDepth;
+    let at = from;
+    while (at < bytes.length && depth > 0) {
+      const byte = bytes[at]!;
+      if (byte === lineEnd) break;
+      at++;
+      if (inText) {
+        inText = byte !== 0x22 || escaping;
+        escaping = byte === 0x5c && !escaping;
+      } else if (byte === 0x22) inText = true;
+      else if ((byte | 0x20) === 0x7b) depth++;
+      else if ((byte | 0x20) === 0x7d) depth--;
+    }
+    this.#escape = escaping;
+    this.#otherDepth = depth;
+    if (depth === 0) this.#json = this.#depth === 0 ? outside : afterValue;
+    else this.#json = inText ? inOtherString : inOther;
+    return at;
+  }
+
+  /** Reads a byte that is part of no string. */
   #step(byte: number): void {
     switch (this.#json) {
-      case inOtherString:
-      case inString:
-        if (this.#escape) this.#escape = false;
-        else if (byte === 0x5c) this.#escape = true;
-        else if (byte === 0x22) this.#json = this.#json === inString ? afterValue : inOther;
-        return;
-      case inOther:
-        if (byte === 0x22) this.#json = inOtherString;
-        else if (byte === 0x7b || byte === 0x5b) this.#otherDepth++;
-        else if (byte === 0x7d || byte === 0x5d) {
-          this.#otherDepth--;
-          if (this.#otherDepth === 0) this.#json = this.#depth === 0 ? outside : afterValue;
-        }
-        return;
-      case inKey:
-        this.#readKey(byte);
-        return;
       case outside:
         if (byte === 0x7b) {
           this.#depth = 1;
           this.#json = beforeKey;
         } else if (byte === 0x5b) this.#openOther();
+        else if (byte > 0x20) this.#json = inNothing;
+        return;
+      case inNothing:
         return;
       case beforeKey:
         if (byte === 0x22) {
@@ -196,7 +289,7 @@ export class ModelRestorer {
         if (byte === 0x3a) this.#json = beforeValue;
         return;
       case beforeValue:
-        if (byte === 0x22) this.#json = this.#keyIsModel ? inName : inString;
+        if (byte === 0x22) this.#openString();
         else if (byte === 0x7b && this.#keyIsResponse) {
           this.#depth = 2;
           this.#json = beforeKey;
@@ -209,6 +302,12 @@ export class ModelRestorer {
     }
   }
 
+  #openString(): void {
+    this.#json = this.#keyIsModel ? inName : inString;
+    this.#name[0] = 0x22;
+    this.#nameLength = 1;
+  }
+
   #openOther(): void {
     this.#otherDepth = 1;
     this.#json = inOther;
@@ -219,17 +318,30 @@ export class ModelRestorer {
     this.#json = this.#depth === 0 ? outside : afterValue;
   }
 
-  #readKey(byte: number): void {
-    if (byte !== 0x22 || this.#escape) {
-      this.#escape = !this.#escape && byte === 0x5c;
+  #readKey(bytes: Uint8Array, from: number): number {
+    let length = this.#keyLength;
+    let escaping = this.#escape;
+    let ended = false;
+    let at = from;
+    while (at < bytes.length && !ended) {
+      const byte = bytes[at]!;
+      if (byte === this.#lineEnd) break;
+      at++;
+      ended = byte === 0x22 && !escaping;
+      escaping = byte === 0x5c && !escaping;
+      if (ended) break;
       // A longer key is none of those looked for.
-      if (this.#keyLength < longestKey) this.#key[this.#keyLength] = byte;
-      if (this.#keyLength <= longestKey) this.#keyLength++;
-      return;
+      if (length < longestKey) this.#key[length] = byte;
+      if (length <= longestKey) length++;
     }
-    this.#json = afterKey;
-    this.#keyIsModel = this.#keyIs("model");
-    this.#keyIsResponse = this.#streaming && this.#depth === 1 && this.#keyIs("response");
+    this.#keyLength = length;
+    this.#escape = escaping;
+    if (ended) {
+      this.#json = afterKey;
+      this.#keyIsModel = this.#keyIs("model");
+      this.#keyIsResponse = this.#streaming && this.#depth === 1 && this.#keyIs("response");
+    }
+    return at;
   }
 
   #keyIs(key: string): boolean {

@@ -89,7 +89,7 @@ for (const endpoints of [10, 100, 1000]) {
         match: { ours: [], naive: [] },
         insert: { ours: [], naive: [] },
       };
-      for (let round = 0; round < 200; round++) {
+      for (let round = 0; round < 150; round++) {
         const id = `default/server-${Math.floor(random() * endpoints)}`;
         const words = hash(randomPrompt(tokens));
         const numbers = bigints(words);

@@ -262,22 +262,39 @@ test("hashes that collide cost matches at most: sizes stay in bounds and everyth
   );
 });
 
-test("memory stays as it is while prompts and endpoints come and go", () => {
-  const random = seededRandom(3);
+/** Bytes an index takes after some rounds of work, and after ten times as many. */
+function memoryAfter(index: PrefixIndex, rounds: number, work: (round: number) => void): number[] {
+  let round = 0;
+  while (round < rounds) work(round++);
+  const early = index.memoryBytes;
+  while (round < rounds * 10) work(round++);
+  return [early, index.memoryBytes];
+}
+
+test("memory stays as it is while prompts displace each other", () => {
+  const index = indexOf(200);
+  const [early, late] = memoryAfter(index, 500, (round) => {
+    insert(index, "a", [round, ...new Array<number>(49).fill(1)]);
+  });
+  expect(late).toBe(early);
+});
+
+test("memory stays as it is while endpoints share blocks that part and displace each other", () => {
+  const index = indexOf(300, 300, 300);
+  const [early, late] = memoryAfter(index, 2000, (round) => {
+    for (const id of "abc") insert(index, id, [7, round, 1]);
+  });
+  expect(late).toBe(early);
+});
+
+test("memory stays as it is while endpoints come and go", () => {
   const index = new PrefixIndex(1);
-  const churn = (rounds: number): void => {
-    for (let round = 0; round < rounds; round++) {
-      const e = Math.floor(random() * 40);
-      if (random() < 0.05) index.removeEndpoint(`e${e}`);
-      index.setEndpoint(`e${e}`, e, 500);
-      const shared = Array.from({ length: 20 }, () => Math.floor(random() * 1.2));
-      const own = Array.from({ length: 150 }, () => Math.floor(random() * 1000));
-      insert(index, `e${e}`, [...shared, ...own]);
-      index.reclaim(400);
-    }
-  };
-  churn(3000);
-  const before = index.memoryBytes;
-  churn(3000);
-  expect(index.memoryBytes).toBeLessThanOrEqual(before * 1.1);
+  const random = seededRandom(3);
+  const [early, late] = memoryAfter(index, 200, (round) => {
+    index.setEndpoint(`e${round}`, round % 50, 500);
+    insert(index, `e${round}`, [1, ...Array.from({ length: 99 }, () => Math.floor(random() * 5))]);
+    index.removeEndpoint(`e${round - 10}`);
+    index.reclaim(200);
+  });
+  expect(late).toBe(early);
 });

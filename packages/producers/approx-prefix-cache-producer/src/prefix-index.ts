@@ -41,7 +41,7 @@ export class PrefixIndex {
 
   /** Bytes of all tables and lists, used or not. */
   get memoryBytes(): number {
-    let bytes = this.#trie.memoryBytes + this.#holders.memoryBytes;
+    let bytes = this.#trie.memoryBytes + this.#holders.memoryBytes + this.#slots.byteLength;
     for (const list of this.#lists) bytes += list?.words.byteLength ?? 0;
     return bytes;
   }

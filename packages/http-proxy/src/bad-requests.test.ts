@@ -1,0 +1,193 @@
+import { describe, expect, test } from "vitest";
+import { ProxyFixture } from "../test/proxy-fixture.ts";
+import { chat, chatPath, type WireResponse } from "../test/raw-client.ts";
+
+const fixture = new ProxyFixture();
+const tail = "Host: a\r\n\r\n";
+
+describe("requests that two parties could read differently", () => {
+  test.each([
+    [
+      "length and coding",
+      `POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nHost: a\r\n\r\n0\r\n\r\n`,
+      400,
+    ],
+    [
+      "coding and length",
+      `POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\nHost: a\r\n\r\n0\r\n\r\n`,
+      400,
+    ],
+    ["two lengths", `POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n${tail}hello`, 400],
+    ["the same length twice", `POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n${tail}hello`, 400],
+    ["a list of lengths", `POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n${tail}hello`, 400],
+    ["a signed length", `POST / HTTP/1.1\r\nContent-Length: +5\r\n${tail}hello`, 400],
+    ["a negative length", `POST / HTTP/1.1\r\nContent-Length: -5\r\n${tail}hello`, 400],
+    ["a length in hexadecimal", `POST / HTTP/1.1\r\nContent-Length: 0x5\r\n${tail}hello`, 400],
+    ["an unknown coding", `POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n${tail}0\r\n\r\n`, 501],
+    [
+      "chunked twice",
+      `POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n${tail}0\r\n\r\n`,
+      400,
+    ],
+    ["chunked, then identity", `POST / HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n${tail}0\r\n\r\n`, 400],
+    ["another coding before chunked", `POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n${tail}0\r\n\r\n`, 501],
+    ["a coding over HTTP/1.0", `POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n${tail}0\r\n\r\n`, 400],
+    ["a blank before the colon", `GET / HTTP/1.1\r\nHost : a\r\n\r\n`, 400],
+    ["a folded line", `GET / HTTP/1.1\r\nX: a\r\n b\r\n${tail}`, 400],
+    ["a lone line feed", `GET / HTTP/1.1\r\nX: a\nY: b\r\n${tail}`, 400],
+    ["a lone carriage return", `GET / HTTP/1.1\r\nX: a\rY: b\r\n${tail}`, 400],
+    ["a NUL", `GET / HTTP/1.1\r\nX: a\0b\r\n${tail}`, 400],
+    ["no Host", `GET / HTTP/1.1\r\n\r\n`, 400],
+    ["a bad chunk size", `POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${tail}5 x\r\nhello\r\n0\r\n\r\n`, 400],
+    [
+      "a chunk line with a lone line feed",
+      `POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${tail}5\nhello\r\n0\r\n\r\n`,
+      400,
+    ],
+    [
+      "a chunk longer than its size",
+      `POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${tail}1\r\nhello\r\n0\r\n\r\n`,
+      400,
+    ],
+  ])("%s", async (_name, text, status) => {
+    const answer = await expectRefusal(text, status);
+    // Where the next request would begin is not certain, so there is none.
+    expect(answer.headers["connection"]).toBe("close");
+  });
+
+  test.each([
+    ["two Hosts", `GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n`],
+    ["a Host with a path", `GET / HTTP/1.1\r\nHost: a/b\r\n\r\n`],
+    ["a Host with a user", `GET / HTTP/1.1\r\nHost: u@a\r\n\r\n`],
+  ])("%s", async (_name, text) => {
+    await expectRefusal(text, 400);
+  });
+});
+
+describe("requests that are not for a model server", () => {
+  test.each([
+    ["no HTTP", "hello\r\n\r\n", 400],
+    ["TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400],
+    ["HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400],
+    ["HTTP/1.2", `GET / HTTP/1.2\r\n${tail}`, 400],
+    ["a 2.0 in the request line", `GET / HTTP/2.0\r\n${tail}`, 505],
+    ["a blank in the path", `GET /a b HTTP/1.1\r\n${tail}`, 400],
+    ["bytes beyond ASCII in the path", `GET /\xe4 HTTP/1.1\r\n${tail}`, 400],
+    ["a fragment in the path", `GET /a#b HTTP/1.1\r\n${tail}`, 400],
+    ["a path without slash", `GET a HTTP/1.1\r\n${tail}`, 400],
+    ["no target", `OPTIONS * HTTP/1.1\r\n${tail}`, 400],
+    ["another scheme", `GET ftp://a/ HTTP/1.1\r\n${tail}`, 400],
+    ["CONNECT", `CONNECT a:443 HTTP/1.1\r\n${tail}`, 405],
+    ["TRACE", `TRACE / HTTP/1.1\r\n${tail}`, 405],
+    ["an unknown method", `BREW / HTTP/1.1\r\n${tail}`, 400],
+    ["a WebSocket", `GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${tail}`, 501],
+  ])("%s", async (_name, text, status) => {
+    await expectRefusal(text, status);
+  });
+
+  test("too many header fields", async () => {
+    await expectRefusal(`GET / HTTP/1.1\r\n${"X: y\r\n".repeat(256)}${tail}`, 431);
+  });
+
+  test("headers that are too large", async () => {
+    await expectRefusal(`GET / HTTP/1.1\r\nX: ${"y".repeat(70_000)}\r\n${tail}`, 431);
+  });
+
+  test("405 says what is allowed", async () => {
+    for (const method of ["CONNECT a:443", "TRACE /"]) {
+      const { connect } = await fixture.proxy({ ports: [] });
+      const client = await connect();
+      client.write(`${method} HTTP/1.1\r\n${tail}`);
+      expect((await client.response()).headers["allow"]).toContain("POST");
+    }
+  });
+});
+
+/** The answer is `status`, in the form of the picker's errors, and nothing reaches the model server. */
+async function expectRefusal(text: string, status: number): Promise<WireResponse> {
+  const server = await fixture.modelServer((_request, res) => res.end("{}"));
+  const { connect } = await fixture.proxy({ ports: [server.port] });
+  const client = await connect();
+  client.write(`${text}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n`);
+  const answer = await client.response();
+  expect(answer.status).toBe(status);
+  if (answer.body.length > 0) expect(answer.body.toString()).toMatch(/^inference error: [A-Za-z]+ - /);
+  client.socket.end();
+  await client.untilEnd();
+  const closed = answer.headers["connection"] === "close";
+  if (closed) expect(client.received).toBe("");
+  expect(server.requests.filter((request) => closed || request.url !== "/smuggled")).toEqual([]);
+  return answer;
+}
+
+test("a request in absolute form goes to its path, under its host", async () => {
+  const server = await fixture.modelServer((_request, res) => res.end("{}"));
+  const { connect } = await fixture.proxy({ ports: [server.port] });
+  const client = await connect();
+  client.write("GET http://api.test:8080/v1/models?a=b HTTP/1.1\r\nHost: other\r\n\r\n");
+  expect((await client.response()).status).toBe(200);
+  client.write("GET HTTP://api.test?a=b HTTP/1.1\r\nHost: other\r\n\r\n");
+  expect((await client.response()).status).toBe(200);
+  expect(server.requests).toMatchObject([
+    { url: "/v1/models?a=b", headers: { host: "api.test:8080" } },
+    { url: "/?a=b", headers: { host: "api.test" } },
+  ]);
+});
+
+test("a client that would like HTTP/2 is served HTTP/1.1", async () => {
+  const server = await fixture.modelServer((_request, res) => res.end("{}"));
+  const { connect } = await fixture.proxy({ ports: [server.port] });
+  const client = await connect();
+  for (let i = 0; i < 2; i++) {
+    client.write(
+      chat.replace("\r\n", "\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"),
+    );
+    expect((await client.response()).status).toBe(200);
+    client.write(
+      "GET /v1/models HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\nHost: a\r\n\r\n",
+    );
+    expect((await client.response()).status).toBe(200);
+  }
+  for (const { headers } of server.requests) {
+    expect(headers["upgrade"]).toBeUndefined();
+    expect(headers["http2-settings"]).toBeUndefined();
+  }
+  expect(server.requests.length).toBe(4);
+});
+
+test("what follows an open request and is no request does not get into its answer", async () => {
+  let answer: (() => void) | undefined;
+  const server = await fixture.modelServer((_request, res) => {
+    res.writeHead(200, { "content-type": "text/event-stream" }).write("data: 1\n\n");
+    answer = () => void res.end();
+  });
+  const { connect } = await fixture.proxy({ ports: [server.port] });
+  const client = await connect();
+  client.write(chat);
+  await client.until((text) => text.includes("data: 1"));
+  client.write("garbage\r\n\r\n");
+  await client.untilEnd();
+  expect(client.received).not.toContain("400");
+  answer!();
+});
+
+describe("clients that are too slow", () => {
+  test("with their headers get 408", async () => {
+    const { connect } = await fixture.proxy({ ports: [] }, { limits: { headerTimeoutMs: 50 } });
+    const client = await connect();
+    client.write("GET / HTTP/1.1\r\nHost");
+    const answer = await client.response();
+    expect(answer.status).toBe(408);
+    expect(answer.body.toString()).toBe("inference error: RequestTimeout - the request did not arrive in time");
+    await client.untilEnd();
+  });
+
+  test("with their body get 408, and the exchange is closed", async () => {
+    const { connect } = await fixture.proxy({ ports: [] }, { limits: { headerTimeoutMs: 50, requestTimeoutMs: 50 } });
+    const client = await connect();
+    client.write(`POST ${chatPath} HTTP/1.1\r\nHost: a\r\nContent-Length: 13\r\n\r\n{"mo`);
+    expect((await client.response()).status).toBe(408);
+    await client.untilEnd();
+    await expect.poll(() => fixture.closeCauses).toEqual(["client-disconnect"]);
+  });
+});

@@ -1,0 +1,29 @@
+import type { Refusal } from "./request-head.ts";
+
+/** What a client is told about bytes that are no request; `undefined` when there is nobody to tell. */
+export function clientErrorRefusal(code: string | undefined): Refusal | undefined {
+  switch (code) {
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return { status: 408, code: "RequestTimeout", message: "the request did not arrive in time" };
+    case "HPE_HEADER_OVERFLOW":
+      return { status: 431, code: "HeadersTooLarge", message: "the request's headers are too large" };
+    case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
+      return { status: 413, code: "PayloadTooLarge", message: "a chunk extension is too large" };
+    default:
+      if (code?.startsWith("HPE_") !== true) return undefined;
+      return { status: 400, code: "BadRequest", message: "the bytes received are not a valid HTTP/1.1 request" };
+  }
+}
+
+/** A whole HTTP/1.1 response as text, after which the connection ends. */
+export function lastResponse(refusal: Refusal, reasonPhrase: string): string {
+  const body = refusalText(refusal);
+  let head = `HTTP/1.1 ${refusal.status} ${reasonPhrase}\r\n`;
+  for (const [name, value] of refusal.headers ?? []) head += `${name}: ${value}\r\n`;
+  head += `content-type: text/plain; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n`;
+  return `${head}\r\n${body}`;
+}
+
+export function refusalText(refusal: Refusal): string {
+  return `inference error: ${refusal.code} - ${refusal.message}`;
+}
