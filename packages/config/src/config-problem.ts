@@ -32,7 +32,7 @@ export function formatProblem(problem: ConfigProblem): string {
 const maxProblems = 1000;
 
 /** Characters compared with characters in search of nearest names; takes less than a second. */
-const maxComparisons = 40_000_000;
+const maxComparisons = 20_000_000;
 
 /** Collects the problems of one text. */
 export class ProblemList {
@@ -71,10 +71,11 @@ export class ProblemList {
 
   /** {@link nearestName}, as long as the answer is shown and the work for all questions together stays bounded. */
   nearest(name: string, candidates: Iterable<string>): string | undefined {
-    if (this.isFull || this.#comparisonsLeft < 0) return undefined;
+    if (this.isFull) return undefined;
     const all = [...candidates];
-    const characters = all.reduce((sum, candidate) => sum + candidate.length, 0);
-    this.#comparisonsLeft -= name.length * characters;
+    const comparisons = name.length * all.reduce((sum, candidate) => sum + candidate.length, 0);
+    if (comparisons > this.#comparisonsLeft) return undefined;
+    this.#comparisonsLeft -= comparisons;
     return nearestName(name, all);
   }
 

@@ -8,7 +8,6 @@ export {
   printEffective,
 } from "./effective-config.ts";
 export { type ConfigInput, type LoadOptions, type LoadOutcome, loadConfig } from "./load-config.ts";
-export { nearestName } from "./nearest-name.ts";
 export type { GraphProfile, GraphSource, PluginGraph } from "./plugin-graph.ts";
 export type { PluginEnvironment } from "./plugin-loader.ts";
 export type { PluginResolver, ResolveFailure } from "./plugin-resolver.ts";

@@ -388,7 +388,7 @@ requestHandler: {parsers: [{pluginRef: openai-parser}]}
     ],
     [
       "references to nothing",
-      `plugins:\n${lines(900, (i) => `- {type: decode-filter, name: ${long}${i}}`)}\nschedulingProfiles:\n- name: a\n  plugins:\n${lines(9000, (i) => `  - pluginRef: ${long}x${i}`)}`,
+      `plugins:\n${lines(900, (i) => `- {type: decode-filter, name: ${long}${i}}`)}\nschedulingProfiles:\n- name: a\n  plugins:\n${lines(4000, (i) => `  - pluginRef: ${long}x${i}`)}`,
       "UNDEFINED_REF",
     ],
     [

@@ -24,6 +24,8 @@ export interface ThreadReading {
 export function readInThread(text: string, timers: Timers): ThreadReading {
   const worker = new Worker(threadFile, {
     workerData: text,
+    // What the process was started with (a debugger, a profiler, text to evaluate) is not for this thread.
+    execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: memoryLimitMb },
   });
   const file = new Promise<EndpointsFile>((resolve, reject) => {

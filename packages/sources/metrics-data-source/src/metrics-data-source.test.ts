@@ -92,6 +92,15 @@ test("a page that is no metrics page is complained of, an empty one is not", () 
   expect(check("\u001f\u008b")).toBeDefined();
 });
 
+test("a page whose first lines do not show what it is is looked at as a whole", () => {
+  const { source } = build();
+  const check = (text: string): string | undefined => source.checkPayload?.(Buffer.from(text));
+  expect(check(`up{label="${"x".repeat(5000)}"} 1\n`)).toBeUndefined();
+  expect(check(`${"strange line\n".repeat(20)}${" ".repeat(3000)}\nup 1\n`)).toBeUndefined();
+  expect(check(`${"strange line\n".repeat(1000)}up 1\n`)).toMatch(/neither comment nor sample/);
+  expect(check(`{"a": "${"x".repeat(5000)}"}`)).toMatch(/neither comment nor sample/);
+});
+
 test.each([
   ["100ms", 100],
   ["1.5s", 1500],

@@ -7,6 +7,8 @@ import { readTlsFiles } from "./tls-files.ts";
 /** Pages beyond this are no metrics pages of a model server; one of vLLM has about 32 KiB for each engine. */
 const maxBodyBytes = 4 * 1024 * 1024;
 const minIntervalMs = 50;
+const headBytes = 2048;
+const newline = 0x0a;
 
 export const metricsDataSource: AnyPluginDefinition = definePlugin<MetricsDataSourceParams>({
   type: "metrics-data-source",
@@ -31,7 +33,12 @@ export const metricsDataSource: AnyPluginDefinition = definePlugin<MetricsDataSo
         const { host: address, port } = metricsAddress(metadata.metricsHost);
         return { scheme, host: address, port, path };
       },
-      checkPayload: (body) => anyPage.scan(body).garbage,
+      checkPayload(body) {
+        // A metrics page shows what it is in its first lines; only a page that does not is looked at as a whole.
+        const headEnd = body.subarray(0, headBytes).lastIndexOf(newline) + 1;
+        if (headEnd > 0 && anyPage.scan(body.subarray(0, headEnd)).garbage === undefined) return undefined;
+        return anyPage.scan(body).garbage;
+      },
     };
   },
 });
