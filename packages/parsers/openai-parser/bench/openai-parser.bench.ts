@@ -26,10 +26,9 @@ interface BenchCase {
   readonly plain: () => void;
 }
 
-function words(bytes: number): string {
-  const list = 'the request reads a long prompt about pages, blocks and caches; it goes on "for" many words.'.split(
-    " ",
-  );
+function words(bytes: number, quotes: boolean): string {
+  const list = "the request reads a long prompt about pages, blocks and caches; it goes on for many words.".split(" ");
+  if (quotes) list[5] = '"long"';
   let text = "";
   while (text.length < bytes) text += `${list[Math.floor(random() * list.length)]} `;
   return text;

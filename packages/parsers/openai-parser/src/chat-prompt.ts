@@ -122,10 +122,10 @@ function readSegments(
       bytes = document.bytes.subarray(spans[at + 1]! + 1, spans[at + 2]! - 1);
     } else {
       const start = copied;
-      copied += writeStringBytes(valueOf(document, spans, at), copies, copied) ?? 0;
+      copied += writeStringBytes(stringAt(document, spans, at), copies, copied) ?? 0;
       if (what === audioWithFormat) {
         at += spanInts;
-        copied += writeStringBytes(valueOf(document, spans, at), copies, copied) ?? 0;
+        copied += writeStringBytes(stringAt(document, spans, at), copies, copied) ?? 0;
       }
       bytes = copies.subarray(start, copied);
     }
@@ -152,7 +152,7 @@ function copiedBytes(spans: readonly number[]): number {
   return bytes;
 }
 
-function valueOf(document: JsonDocument, spans: readonly number[], at: number): JsonValue {
+function stringAt(document: JsonDocument, spans: readonly number[], at: number): JsonValue {
   const start = spans[at + 1]!;
   const end = spans[at + 2]!;
   const escaped = end < 0;

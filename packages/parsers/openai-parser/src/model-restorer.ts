@@ -84,7 +84,7 @@ export class ModelRestorer {
     let from = 0;
     // Where the name begins that is being read; 0 for one that began in an earlier chunk.
     let nameStart = 0;
-    let at = this.#nothingFollows(bytes, 0) ? bytes.length : 0;
+    let at = this.#passesUnread(bytes) ? bytes.length : 0;
     while (at < bytes.length) {
       if (bytes[at] === this.#lineEnd) {
         if (this.#json === inName) this.#giveUp(parts, afterValue);
@@ -105,7 +105,6 @@ export class ModelRestorer {
         if (nameStart > from) parts.push(bytes.subarray(from, nameStart));
         parts.push(this.#replacement);
         from = at;
-        if (this.#nothingFollows(bytes, at)) at = bytes.length;
       } else {
         nameStart = at;
         this.#step(bytes[at]!);
@@ -115,17 +114,23 @@ export class ModelRestorer {
     return this.#sent(bytes, parts, from, nameStart, endOfStream);
   }
 
-  /** Passes over the rest of a chunk that ends with an event and names no model. */
-  #nothingFollows(bytes: Uint8Array, from: number): boolean {
-    if (!this.#streaming || this.#json === inKey || this.#json === inName) return false;
+  /** A chunk that ends with an event and has no model in it need not be read: behind it a new event starts. */
+  #passesUnread(bytes: Uint8Array): boolean {
+    if (!this.#streaming || this.#nearModel()) return false;
     const { length } = bytes;
-    if (length - from < 3 || bytes[length - 1] !== 0x0a) return false;
+    if (length < 3 || bytes[length - 1] !== 0x0a) return false;
     if (bytes[length - 2] !== 0x0a && (bytes[length - 2] !== 0x0d || bytes[length - 3] !== 0x0a)) return false;
     const chunk = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, length);
-    if (chunk.indexOf(modelKey, from) !== -1 || chunk.indexOf(unicodeEscape, from) !== -1) return false;
+    if (chunk.indexOf(modelKey) !== -1 || chunk.indexOf(unicodeEscape) !== -1) return false;
     this.#lineBytes = 0;
     this.#endLine();
     return true;
+  }
+
+  /** Tells whether a name, or the key before it, has begun. */
+  #nearModel(): boolean {
+    const json = this.#json;
+    return json === inName || json === inKey || (this.#keyIsModel && (json === afterKey || json === beforeValue));
   }
 
   #sent(bytes: Uint8Array, parts: Uint8Array[], from: number, nameStart: number, endOfStream: boolean): Uint8Array {

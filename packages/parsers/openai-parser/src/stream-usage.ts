@@ -90,10 +90,9 @@ export class StreamUsage {
   #read(bytes: Buffer, searched: number): number {
     let eventStart = 0;
     let lineStart = this.#lineStart;
-    let from = Math.max(searched, lineStart);
-    // The first usage key at or after a place that was asked for; looked up once for all events before it.
-    let usageAt = -1;
-    let usageFrom = Number.POSITIVE_INFINITY;
+    let from = searched;
+    // The next usage key, looked up once for all events before it; -1 when there is none.
+    let usageAt: number | undefined;
     for (;;) {
       const lineEnd = bytes.indexOf(newline, from);
       if (lineEnd === -1) break;
@@ -101,10 +100,7 @@ export class StreamUsage {
       const ends = start === -1 ? isEmptyLine(bytes, lineStart, lineEnd) : this.#startsEvent(bytes, eventStart, start);
       if (ends && this.#data.length > 0) {
         const first = eventStart + this.#data[0]!;
-        if (usageFrom > first || (usageAt !== -1 && usageAt < first)) {
-          usageAt = bytes.indexOf(usageKey, first);
-          usageFrom = first;
-        }
+        if (usageAt === undefined || (usageAt !== -1 && usageAt < first)) usageAt = bytes.indexOf(usageKey, first);
         this.#event(bytes, eventStart, usageAt !== -1 && usageAt < lineStart);
       }
       if (ends) eventStart = start === -1 ? lineEnd + 1 : lineStart;
