@@ -14,9 +14,11 @@ export interface ClientResponseContext {
 
 /** A refused request's body is read on up to this many bytes, so that the client gets to read the answer. */
 export const maxDiscardedBytes: number = 4 * 1024 * 1024;
-const smallBodyBytes = 8 * 1024;
 /** And no longer than this, milliseconds. */
 export const maxDiscardMs = 5_000;
+
+/** Up to this size, copying a body to the head costs less than a write of its own. */
+const smallBodyBytes = 8 * 1024;
 
 /** The answer to one client, and what waits for the client to take it. */
 export class ClientResponse implements Deadline {

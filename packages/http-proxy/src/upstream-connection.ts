@@ -41,6 +41,7 @@ const readBufferBytes = 64 * 1024;
  */
 const sharedReadBuffer = Buffer.allocUnsafeSlow(readBufferBytes);
 
+/** Up to this size, copying a body to the head costs less than a write of its own. */
 const smallBodyBytes = 8 * 1024;
 
 const keepAliveProbeMs = 30_000;
@@ -198,7 +199,7 @@ export class UpstreamConnection implements Deadline {
         : Math.min(Math.max(hintMs - keepAliveMarginMs, 0), maxKeepAliveHintMs);
     // A server that answered before it took the whole request would take the rest for the next one.
     const wanted =
-      this.#decoder.reusable && idleMs > 0 && this.#context.keep(this);
+      this.#decoder.reusable && idleMs > 0 && this.#socket.writableLength === 0 && this.#context.keep(this);
     if (wanted) this.deadlineMs = deadlines.nowMs + idleMs;
     else this.close();
   }
