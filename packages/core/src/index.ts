@@ -6,6 +6,7 @@ export {
   internAttribute,
 } from "./attributes/attribute-key.ts";
 export { RequestAttributes } from "./attributes/attribute-store.ts";
+export { IN_FLIGHT_LOAD, type InFlightLoad, UNCACHED_REQUEST_TOKENS } from "./attributes/inflight-load.ts";
 export {
   ACTIVE_MODELS,
   CACHE_BLOCK_SIZE,
@@ -61,6 +62,7 @@ export {
   type MetricsRegistry,
   noMetrics,
 } from "./metrics.ts";
+export { nearestName } from "./nearest-name.ts";
 export { createHost, type HostEnvironment } from "./plugin/create-host.ts";
 export type {
   EndpointDiscovery,
@@ -133,6 +135,7 @@ export { maxHeldResponseBytes } from "./request-control/response-phase.ts";
 export { type DropReason, httpStatusOf, RequestError, type RequestErrorCode } from "./request-error.ts";
 export { type EndpointRole, endpointRole, keepRoles, ROLE_LABEL } from "./roles-label.ts";
 export { type ExtensionPoint, PluginCalls } from "./scheduling/plugin-calls.ts";
+export { prefillTarget } from "./scheduling/prefill-target.ts";
 export {
   Scheduler,
   type SchedulerOptions,

@@ -1,4 +1,5 @@
 import { RequestAttributes } from "./attributes/attribute-store.ts";
+import { TOKENIZED_PROMPT } from "./attributes/tokenized-prompt.ts";
 import type { Headers } from "./headers.ts";
 import type { ParsedRequest } from "./plugin/parser.ts";
 
@@ -13,7 +14,8 @@ export class InferenceRequest {
   /** From the client's `x-request-id`, else generated. Not unique when clients repeat it: never a key for state. */
   readonly id: string;
   readonly headers: Headers;
-  readonly body: ParsedRequest;
+  /** What the parser understood. Once the request is routed, its prompt and bytes are gone; see {@link releaseBody}. */
+  body: ParsedRequest;
   /** Size of the body as received. */
   readonly bodyBytes: number;
   /** Monotonic time of the first message, milliseconds. */
@@ -57,6 +59,21 @@ export class InferenceRequest {
     this.attributes = new RequestAttributes();
     this.upstreamHeaders = new Map();
     this.proxyMetadata = init.proxyMetadata ?? {};
+  }
+
+  /**
+   * Lets go of the prompt, its tokens and the body's bytes, which a streamed answer would keep for minutes. Plugins that
+   * need more than the plain fields of `body` later take it in `preRequest`.
+   */
+  releaseBody(): void {
+    const { model, stream, maxOutputTokens, cacheSalt, skipResponse } = this.body;
+    this.body = {
+      ...{ model, stream, maxOutputTokens, cacheSalt },
+      promptSegments: () => [],
+      promptTokenIds: () => undefined,
+      ...(skipResponse === undefined ? {} : { skipResponse }),
+    };
+    this.attributes.set(TOKENIZED_PROMPT.from(), undefined);
   }
 
   /** Aborted when the client or the proxy goes away. Made on first use. */

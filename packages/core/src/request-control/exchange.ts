@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { errorText } from "../errors.ts";
 import { type HeaderMutation, Headers } from "../headers.ts";
 import type { Logger } from "../logger.ts";
 import type { ParsedRequest, Parser } from "../plugin/parser.ts";
@@ -219,7 +220,13 @@ export class Exchange {
       recorded = result;
     });
     if (outcome instanceof Promise) {
-      outcome.then((settled) => this.#decided(request, settled, recorded, body, trailersFollow));
+      outcome
+        .then((settled) => this.#decided(request, settled, recorded, body, trailersFollow))
+        .catch((thrown: unknown) => {
+          // Nobody else would hear of it: the data plane's call that started this has long returned.
+          const fields = { requestId: this.#requestId, cause: errorText(thrown) };
+          this.#router.logger.error(fields, "the data plane failed to take a decision");
+        });
     } else this.#decided(request, outcome, recorded, body, trailersFollow);
   }
 
@@ -269,6 +276,7 @@ export class Exchange {
       trailersFollow,
       skipResponse: request.body.skipResponse === true,
     };
+    request.releaseBody();
     this.#sink.routed(routed);
   }
 

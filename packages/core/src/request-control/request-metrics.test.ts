@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { RecordingMetrics } from "../../test/recording-metrics.ts";
+import { buildRequest } from "../../test/testkit.ts";
+import { RequestMetrics } from "./request-metrics.ts";
+
+function build(): { requestMetrics: RequestMetrics; metrics: RecordingMetrics } {
+  const metrics = new RecordingMetrics();
+  return { requestMetrics: new RequestMetrics(metrics), metrics };
+}
+
+function request(model: string, fairnessId = "flow", priority = 0) {
+  const built = buildRequest({ body: { model }, priority });
+  built.fairnessId = fairnessId;
+  return built;
+}
+
+test("metrics are bound once for equal labels", () => {
+  const { requestMetrics } = build();
+  expect(requestMetrics.of(request("a"))).toBe(requestMetrics.of(request("a")));
+  expect(requestMetrics.of(request("a"))).not.toBe(requestMetrics.of(request("a", "flow", 1)));
+  expect(requestMetrics.of(request("a"))).not.toBe(requestMetrics.of(request("a", "other-flow")));
+});
+
+test("labels are model, target model, fairness id and priority", () => {
+  const { requestMetrics, metrics } = build();
+  const rewritten = request("asked", "tenant", -2);
+  rewritten.targetModel = "served";
+  requestMetrics.of(rewritten).total.inc();
+  expect(metrics.series("llm_d_epp_request_total").map(({ labels }) => labels)).toEqual([
+    { model_name: "asked", target_model_name: "served", fairness_id: "tenant", priority: "-2" },
+  ]);
+});
+
+test("an answer without a request has empty labels and priority 0", () => {
+  const { requestMetrics, metrics } = build();
+  requestMetrics.error(undefined, "ModelServerError");
+  expect(metrics.series("llm_d_epp_request_error_total").map(({ labels, value }) => [labels, value])).toEqual([
+    [{ model_name: "", target_model_name: "", fairness_id: "", priority: "0", error_code: "ModelServerError" }, 1],
+  ]);
+});
+
+test("after 1000 models a new one is counted as other; known ones and the empty one keep their names", () => {
+  const { requestMetrics, metrics } = build();
+  for (let i = 0; i < 1005; i++) requestMetrics.of(request(`model-${i}`)).total.inc();
+  requestMetrics.of(request("model-0")).total.inc();
+  requestMetrics.of(request("")).total.inc();
+  const counts = new Map(
+    metrics.series("llm_d_epp_request_total").map(({ labels, value }) => [labels["model_name"], value]),
+  );
+  expect(counts.size).toBe(1002);
+  expect(counts.get("model-0")).toBe(2);
+  expect(counts.get("model-999")).toBe(1);
+  expect(counts.has("model-1000")).toBe(false);
+  expect(counts.get("other")).toBe(5);
+  expect(counts.get("")).toBe(1);
+});
+
+test("fairness ids are bounded on their own", () => {
+  const { requestMetrics, metrics } = build();
+  for (let i = 0; i < 1001; i++) requestMetrics.of(request("model", `tenant-${i}`)).total.inc();
+  const ids = metrics.series("llm_d_epp_request_total").map(({ labels }) => labels["fairness_id"]);
+  expect(new Set(ids).size).toBe(1001);
+  expect(ids.at(-1)).toBe("other");
+});
+
+test("reported tokens are observed; zero and missing ones are not, but for cached tokens that are 0", () => {
+  const { requestMetrics, metrics } = build();
+  const asked = request("model");
+  requestMetrics.usage(asked, { promptTokens: 7, completionTokens: 10, totalTokens: 17, cachedTokens: 0 });
+  requestMetrics.usage(asked, {
+    promptTokens: 0,
+    completionTokens: undefined,
+    totalTokens: 0,
+    cachedTokens: undefined,
+  });
+  expect(metrics.observations("llm_d_epp_request_input_tokens")).toEqual([7]);
+  expect(metrics.observations("llm_d_epp_request_output_tokens")).toEqual([10]);
+  expect(metrics.observations("llm_d_epp_request_cached_tokens")).toEqual([0]);
+});
+
+test("the first byte is observed by kind of answer", () => {
+  const { requestMetrics, metrics } = build();
+  requestMetrics.firstByte(request("model"), true, 0.5);
+  requestMetrics.firstByte(request("model"), false, 0.25);
+  expect(metrics.observations("llm_d_epp_request_ttft_seconds", { streaming: "true" })).toEqual([0.5]);
+  expect(metrics.observations("llm_d_epp_request_ttft_seconds", { streaming: "false" })).toEqual([0.25]);
+});
