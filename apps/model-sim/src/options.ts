@@ -1,7 +1,7 @@
+import { nearestName } from "@pointsman/core";
 import { applyControlPatch, type ControlPatch, type ControlState, healthyControl } from "./control/control-state.ts";
 import type { Logger } from "./log.ts";
 import { type EngineName, engineNames } from "./metrics/metric-families.ts";
-import { nearestName } from "./nearest-name.ts";
 
 /** Settings of a simulated server. Every one has a default; the README's table lists them with their flags. */
 export interface ModelSimOptions {

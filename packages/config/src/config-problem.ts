@@ -1,5 +1,5 @@
+import { nearestName } from "@pointsman/core";
 import type { Place } from "./config-node.ts";
-import { nearestName } from "./nearest-name.ts";
 import { type ProblemCode, type ProblemSeverity, problemCatalog } from "./problem-catalog.ts";
 import { printable } from "./quote.ts";
 

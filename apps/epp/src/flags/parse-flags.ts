@@ -1,5 +1,4 @@
-import { nearestName } from "@pointsman/config";
-import { parseDurationMs } from "@pointsman/core";
+import { nearestName, parseDurationMs } from "@pointsman/core";
 import { type FlagSpec, flagTable } from "./flag-table.ts";
 import { parseSize } from "./parse-size.ts";
 

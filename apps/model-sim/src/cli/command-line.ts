@@ -1,3 +1,4 @@
+import { nearestName } from "@pointsman/core";
 import {
   type ControlNumber,
   type ControlPatch,
@@ -8,7 +9,6 @@ import {
 import { type LogLevel, logLevels } from "../log.ts";
 import { type EngineName, engineNames } from "../metrics/metric-families.ts";
 import { type MetricsMode, metricsModes } from "../metrics/metrics-page.ts";
-import { nearestName } from "../nearest-name.ts";
 import {
   type ModelSimOptions,
   ModelSimOptionsError,

@@ -1,5 +1,5 @@
+import { nearestName } from "@pointsman/core";
 import { type MetricsMode, metricsModes } from "../metrics/metrics-page.ts";
-import { nearestName } from "../nearest-name.ts";
 
 /** The failures a server plays. `null` switches one off. */
 export interface ControlState {

@@ -5,10 +5,9 @@
 // Areas: `turn` is the next turn of a conversation: one endpoint holds 90 % of the prompt and all hold its first 16
 // blocks. `cold` is a prompt of which nobody holds more than those. Every endpoint holds 4,000 blocks, which is its
 // capacity, so that each new block drops an old one.
+import { PrefixHasher } from "@pointsman/core/xxh64";
 import { seededRandom } from "@pointsman/testkit";
-import { PrefixHasher } from "../src/prefix-hasher.ts";
 import { PrefixIndex } from "../src/prefix-index.ts";
-import { referenceChain } from "../test/xxh64-reference.ts";
 import { NaiveIndex } from "./naive-index.ts";
 
 const random = seededRandom(2026);
@@ -58,16 +57,6 @@ function row(name: string, ours: number, naive: number): void {
 
 const only = process.argv[2];
 console.log(`${"case".padEnd(34)}${"us".padStart(10)}${"plain us".padStart(12)}${"ratio".padStart(9)}`);
-
-for (const tokens of [1000, 10_000, 100_000]) {
-  const prompts = Array.from({ length: 20 }, () => randomPrompt(tokens));
-  const ours: number[] = [];
-  for (let i = 0; i < 400; i++) ours.push(timeOf(() => hash(prompts[i % prompts.length]!)));
-  const naive = Array.from({ length: 5 }, (_, i) =>
-    timeOf(() => referenceChain(prompts[i]!, model, "", blockSizeTokens, Number.POSITIVE_INFINITY)),
-  );
-  row(`hash/${tokens / 1000}k`, median(ours), median(naive));
-}
 
 for (const endpoints of [10, 100, 1000]) {
   const index = new PrefixIndex(1);

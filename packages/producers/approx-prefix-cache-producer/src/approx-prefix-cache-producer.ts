@@ -7,14 +7,14 @@ import {
   definePlugin,
   type Endpoint,
   PREFIX_MATCH,
+  prefillTarget,
   slotTableLength,
   TOKENIZED_PROMPT,
 } from "@pointsman/core";
+import { PrefixHasher, type PromptHashes } from "@pointsman/core/xxh64";
 import { BlockSizing } from "./block-sizing.ts";
 import { EndpointRecords } from "./endpoint-records.ts";
 import { type ApproxPrefixCacheParams, approxPrefixCacheParams } from "./params.ts";
-import { prefillTarget } from "./prefill-target.ts";
-import { PrefixHasher, type PromptHashes } from "./prefix-hasher.ts";
 import { PrefixIndex } from "./prefix-index.ts";
 import { PrefixMetrics } from "./prefix-metrics.ts";
 

@@ -5,8 +5,8 @@ import {
   type EndpointReader,
   type PluginHost,
 } from "@pointsman/core";
+import { maxBlockSizeTokens } from "@pointsman/core/xxh64";
 import type { ApproxPrefixCacheParams } from "./params.ts";
-import { maxBlockSizeTokens } from "./prefix-hasher.ts";
 
 /** Smaller blocks cost more to hash and to keep than they tell. */
 const minBlockSizeTokens = 64;

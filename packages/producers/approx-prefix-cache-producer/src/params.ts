@@ -1,5 +1,5 @@
+import { maxBlockSizeTokens } from "@pointsman/core/xxh64";
 import { z } from "zod";
-import { maxBlockSizeTokens } from "./prefix-hasher.ts";
 import { maxBlocksPerEndpoint } from "./prefix-index.ts";
 
 /** How prompts are cut into blocks and how many blocks are kept for each endpoint. */

@@ -1,5 +1,5 @@
 import type { MultiModalFeature, PromptSegment, PromptTokens } from "@pointsman/core";
-import type { ContentHasher } from "./content-hasher.ts";
+import { xxh64, xxh64Hex } from "@pointsman/core/xxh64";
 
 const bytesPerToken = 4;
 
@@ -23,7 +23,6 @@ interface PlacedMedia {
 export function estimatePrompts(
   prompts: readonly (readonly PromptSegment[])[],
   mediaTokens: (segment: PromptSegment & { readonly kind: "media" }) => number,
-  hasher: ContentHasher,
 ): readonly PromptTokens[] {
   const media: PlacedMedia[] = [];
   const starts: number[] = [];
@@ -61,9 +60,9 @@ export function estimatePrompts(
         continue;
       }
       const { offsetTokens, lengthTokens } = media[placed++]!;
-      const hash = hasher.hash(segment.reference);
+      const hash = xxh64(segment.reference);
       tokenIds.fill(hash.low, offsetTokens, offsetTokens + lengthTokens);
-      features.push({ modality: segment.modality, hash: hash.hex, offsetTokens, lengthTokens });
+      features.push({ modality: segment.modality, hash: xxh64Hex(hash), offsetTokens, lengthTokens });
       at = (start + offsetTokens + lengthTokens) * bytesPerToken;
     }
     return { tokenIds, features };

@@ -8,7 +8,6 @@ import {
   TOKENIZED_PROMPT,
   type TokenizedPrompt,
 } from "@pointsman/core";
-import { ContentHasher } from "./content-hasher.ts";
 import { estimatePrompts } from "./estimate-prompts.ts";
 import { audioTokens, imageTokens, videoTokens } from "./media-tokens.ts";
 import { type TokenProducerParams, tokenProducerParams } from "./params.ts";
@@ -32,7 +31,6 @@ export const tokenProducer: AnyPluginDefinition = definePlugin<TokenProducerPara
   readsBody: ["request"],
   create({ estimate }, host) {
     const writer = host.requestWriter(producedKey(host.name));
-    const hasher = new ContentHasher();
 
     const estimated = (request: InferenceRequest): readonly PromptTokens[] => {
       let hints: VideoHints | undefined;
@@ -42,7 +40,7 @@ export const tokenProducer: AnyPluginDefinition = definePlugin<TokenProducerPara
         hints ??= videoHints(request.headers);
         return videoTokens(estimate.video, hints);
       };
-      return estimatePrompts(request.body.promptSegments(), mediaTokens, hasher);
+      return estimatePrompts(request.body.promptSegments(), mediaTokens);
     };
 
     return {

@@ -6,9 +6,9 @@ import {
   type Endpoint,
   PREFIX_MATCH,
   type PrefixMatch,
+  prefillTarget,
 } from "@pointsman/core";
 import { type NoHitLruScorerParams, noHitLruScorerParams } from "./params.ts";
-import { prefillTarget } from "./prefill-target.ts";
 import { RecentlyUsed } from "./recently-used.ts";
 
 /** Whether no candidate holds anything of the request's prompt; what the last profile that ran found. */
