@@ -1,3 +1,6 @@
+import type { Http2Keepalive, Http2Limits } from "./http2-limits.ts";
+import type { Http2Violation } from "./http2-violation.ts";
+
 /** gRPC status codes that servers here send. Source: the gRPC specification. */
 export const rpcStatus = {
   ok: 0,
@@ -45,6 +48,8 @@ export interface RpcTls {
   /** PEM. */
   readonly cert: string;
   readonly key: string;
+  /** Oldest version that is spoken; TLSv1.2 when absent. */
+  readonly minVersion?: "TLSv1.2" | "TLSv1.3";
 }
 
 export interface RpcServerOptions {
@@ -59,6 +64,17 @@ export interface RpcServerOptions {
   readonly maxReceiveBytes: number;
   /** A larger message of ours ends its RPC with RESOURCE_EXHAUSTED; unlimited when absent. */
   readonly maxSendBytes?: number;
+  /** Bounds against hostile and slow peers; see {@link Http2Limits} for the defaults. The transport on grpc-js has its own. */
+  readonly limits?: Partial<Http2Limits>;
+  /** Checks of silent connections. */
+  readonly keepalive?: Http2Keepalive;
+  /** Hears of each thing that a peer does against the protocol or beyond a limit. The transport on grpc-js is silent. */
+  onViolation?(name: Http2Violation): void;
+  /**
+   * Hears of errors that a handler throws; its RPC ends with INTERNAL. When absent, the error is thrown again outside of
+   * the transport, as an uncaught exception.
+   */
+  onHandlerError?(error: unknown): void;
 }
 
 /**

@@ -73,11 +73,18 @@ function untilSignal(epp: EppProcess, logger: ReturnType<typeof createLogger>): 
         process.exit(exitCode.failed);
       }
       logger.info({ signal }, "draining: open requests may finish");
-      epp.drain().then(() => {
-        clearInterval(alive);
-        logger.info({}, "stopped");
-        resolve(exitCode.ok);
-      });
+      epp.drain().then(
+        () => {
+          clearInterval(alive);
+          logger.info({}, "stopped");
+          resolve(exitCode.ok);
+        },
+        (thrown: unknown) => {
+          clearInterval(alive);
+          logger.error({ problem: errorText(thrown) }, "draining failed");
+          resolve(exitCode.failed);
+        },
+      );
     };
     process.on("SIGTERM", onSignal);
     process.on("SIGINT", onSignal);

@@ -264,9 +264,9 @@ export const flagTable: readonly FlagSpec[] = [
   {
     name: "ext-proc-transport",
     kind: "string",
-    default: "grpc-js",
-    oneOf: ["grpc-js"],
-    help: "gRPC implementation of the ext_proc port (Pointsman).",
+    default: "http2",
+    oneOf: ["http2", "grpc-js"],
+    help: "gRPC implementation of the ext_proc and health ports (Pointsman).",
   },
   {
     name: "max-request-body-size",

@@ -14,6 +14,7 @@ export interface ServeOptions {
   /** `undefined`: no proxy. */
   readonly httpProxyPort: number | undefined;
   readonly bindAddress: string;
+  readonly extProcTransport: "http2" | "grpc-js";
   readonly poolName: string;
   readonly poolNamespace: string;
   readonly configFile: string;
@@ -81,6 +82,7 @@ export function serveOptions(
     metricsPort: get("metrics-port"),
     httpProxyPort: httpProxyPort === -1 ? undefined : httpProxyPort,
     bindAddress: get("bind-address"),
+    extProcTransport: get<string>("ext-proc-transport") === "grpc-js" ? "grpc-js" : "http2",
     poolName: get<string>("pool-name") || "epp",
     poolNamespace: poolNamespace || "default",
     configFile,

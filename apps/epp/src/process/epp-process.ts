@@ -11,7 +11,12 @@ import {
 } from "@pointsman/core";
 import type { Datastore } from "@pointsman/datastore";
 import { extProcMethod, healthMethods, processMethod } from "@pointsman/ext-proc";
-import { createGrpcJsServer, type RpcServer } from "@pointsman/grpc-transport";
+import {
+  createGrpcJsServer,
+  createHttp2Server,
+  type RpcServer,
+  type RpcServerFactory,
+} from "@pointsman/grpc-transport";
 import { createHttpProxy, type HttpProxy } from "@pointsman/http-proxy";
 import { createScraper } from "@pointsman/metrics-scraper";
 import type { PrometheusMetrics } from "@pointsman/telemetry";
@@ -148,7 +153,8 @@ export class EppProcess extends EventEmitter {
       : options.certPath === ""
         ? await selfSignedTls()
         : await loadTls(options.certPath);
-    const extProc = createGrpcJsServer({
+    const createServer = serverFactory(options.extProcTransport, metrics, logger);
+    const extProc = createServer({
       host: options.bindAddress,
       port: options.grpcPort,
       methods,
@@ -177,7 +183,7 @@ export class EppProcess extends EventEmitter {
       this.#stops.push({ what: "http proxy", stop: () => proxy.stop() });
     }
 
-    const healthServer = createGrpcJsServer({
+    const healthServer = createServer({
       host: options.bindAddress,
       port: options.grpcHealthPort,
       methods: health,
@@ -209,6 +215,31 @@ export class EppProcess extends EventEmitter {
       }
     }
   }
+}
+
+/** The chosen transport, with what it reports going to metrics and the log. */
+function serverFactory(
+  transport: ServeOptions["extProcTransport"],
+  metrics: MetricsRegistry,
+  logger: Logger,
+): RpcServerFactory {
+  if (transport === "grpc-js") return createGrpcJsServer;
+  const violations = metrics.counter({
+    name: "llm_d_epp_http2_violations_total",
+    help: "What peers of the gRPC ports did against the protocol or beyond a limit.",
+    labelNames: ["violation"],
+  });
+  return (options) =>
+    createHttp2Server({
+      ...options,
+      onViolation: (name) => violations.labels(name).inc(),
+      onHandlerError: (error) => {
+        logger.error(
+          { problem: errorText(error), stack: error instanceof Error ? error.stack : undefined },
+          "request handler failed; its stream ended",
+        );
+      },
+    });
 }
 
 /** Names the flag of a port that cannot be had. */
