@@ -3,7 +3,10 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
+
+// Each case starts processes, which takes seconds on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
 
 const app = fileURLToPath(new URL("..", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "epp-cli-"));
@@ -98,6 +101,8 @@ test.each([
   [["explain", "extra"], 2, 'unexpected argument "extra"'],
   [["envoy-config", "--failure-mode=open"], 2, "needs --endpoints-file"],
   [["envoy-config", "--failure-mode=half"], 2, "is not one of close, open"],
+  [["plugins", "--jsn"], 2, "did you mean --json"],
+  [["schema", "extra"], 2, 'unexpected argument "extra"'],
   [["--config-file", "missing.yaml"], 2, "cannot read missing.yaml"],
   [
     ["--endpoints-file", "missing.yaml", "--grpc-port=0", "--grpc-health-port=0", "--metrics-port=0"],

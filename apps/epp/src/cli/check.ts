@@ -14,7 +14,6 @@ const checkFlags = [
 ] as const;
 
 export const checkCommand: Command = {
-  summary: "checks a configuration file as a start does: epp check FILE [--print] [--json]",
   async run(args) {
     const flags = parseFlags(args, checkFlags);
     if ("problems" in flags) {

@@ -1,32 +1,79 @@
-import { checkCommand } from "./check.ts";
-import { demoCommand } from "./demo.ts";
-import { envoyConfigCommand } from "./envoy-config.ts";
-import { explainCommand } from "./explain.ts";
-import { helpCommand } from "./help.ts";
-import { pluginsCommand } from "./plugins.ts";
-import { schemaCommand } from "./schema.ts";
-import { serveCommand } from "./serve.ts";
-import { versionCommand } from "./version.ts";
-
 /** A command of the program. */
 export interface Command {
-  readonly summary: string;
   /** Runs with the arguments after the command's name; resolves to the exit code. */
   run(args: readonly string[]): Promise<number>;
 }
 
+/** A command before it is needed: its module is loaded when it runs, so that `epp version` does not load a server. */
+export interface LazyCommand {
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+const help: LazyCommand = {
+  summary: "prints this text",
+  load: async () => (await import("./help.ts")).helpCommand,
+};
+const version: LazyCommand = {
+  summary: "prints the version",
+  load: async () => (await import("./version.ts")).versionCommand,
+};
+
+/** Runs when no command is named, so that the Go picker's command lines work as they are. */
+export const defaultCommand: LazyCommand = {
+  summary: "runs the endpoint picker",
+  load: async () => (await import("./serve.ts")).serveCommand,
+};
+
 /** By name. */
-export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
-  ["serve", serveCommand],
-  ["check", checkCommand],
-  ["explain", explainCommand],
-  ["envoy-config", envoyConfigCommand],
-  ["plugins", pluginsCommand],
-  ["schema", schemaCommand],
-  ["demo", demoCommand],
-  ["help", helpCommand],
-  ["--help", helpCommand],
-  ["-h", helpCommand],
-  ["version", versionCommand],
-  ["--version", versionCommand],
+export const commands: ReadonlyMap<string, LazyCommand> = new Map<string, LazyCommand>([
+  ["serve", defaultCommand],
+  [
+    "check",
+    {
+      summary: "checks a configuration file as a start does: epp check FILE [--print] [--json]",
+      load: async () => (await import("./check.ts")).checkCommand,
+    },
+  ],
+  [
+    "explain",
+    {
+      summary: "asks a running picker why recent requests went where: epp explain [-n 5] [--request-id ID] [--json]",
+      load: async () => (await import("./explain.ts")).explainCommand,
+    },
+  ],
+  [
+    "envoy-config",
+    {
+      summary: "prints a bootstrap for Envoy in front of this picker: epp envoy-config > envoy.yaml",
+      load: async () => (await import("./envoy-config.ts")).envoyConfigCommand,
+    },
+  ],
+  [
+    "plugins",
+    {
+      summary: "lists the plugins that can be named in a configuration, and which are installed: epp plugins [--json]",
+      load: async () => (await import("./plugins.ts")).pluginsCommand,
+    },
+  ],
+  [
+    "schema",
+    {
+      summary: "prints the JSON Schema of configuration files, for editors",
+      load: async () => (await import("./schema.ts")).schemaCommand,
+    },
+  ],
+  [
+    "demo",
+    {
+      summary:
+        "starts simulated model servers and a picker with its proxy, sends requests and shows why each went where",
+      load: async () => (await import("./demo.ts")).demoCommand,
+    },
+  ],
+  ["help", help],
+  ["--help", help],
+  ["-h", help],
+  ["version", version],
+  ["--version", version],
 ]);

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { errorText } from "@pointsman/core";
 import { DemoProcess } from "../demo/demo-process.ts";
 import { type DemoAnswer, demoRequests, recentDecisions, sendChat } from "../demo/demo-requests.ts";
-import { parseFlags } from "../flags/parse-flags.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode, print } from "./output.ts";
+import { parseOnly } from "./parse-only.ts";
 import { renderDecision } from "./render-decision.ts";
 
 const demoFlags = [
@@ -23,15 +23,9 @@ const demoFlags = [
 ] as const;
 
 export const demoCommand: Command = {
-  summary: "starts simulated model servers and a picker with its proxy, sends requests and shows why each went where",
   async run(args) {
-    const flags = parseFlags(args, demoFlags);
-    if ("problems" in flags || flags.positional.length > 0) {
-      const problems =
-        "problems" in flags ? flags.problems : [`unexpected argument ${JSON.stringify(flags.positional[0])}`];
-      for (const problem of problems) complain(`epp demo: ${problem}`);
-      return exitCode.badInput;
-    }
+    const flags = parseOnly("demo", args, demoFlags);
+    if (flags === undefined) return exitCode.badInput;
     const once = flags.values.get("once") === true;
     const port = once && !flags.given.has("port") ? 0 : Number(flags.values.get("port"));
     const directory = mkdtempSync(join(tmpdir(), "pointsman-demo-"));

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { errorText } from "@pointsman/core";
 import { envoyBootstrap } from "../envoy/envoy-bootstrap.ts";
-import { parseFlags } from "../flags/parse-flags.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode, print } from "./output.ts";
+import { parseOnly } from "./parse-only.ts";
 
 const port = { kind: "integer", min: 1, max: 65535 } as const;
 const envoyFlags = [
@@ -29,15 +29,9 @@ const envoyFlags = [
 ] as const;
 
 export const envoyConfigCommand: Command = {
-  summary: "prints a bootstrap for Envoy in front of this picker: epp envoy-config > envoy.yaml",
   async run(args) {
-    const flags = parseFlags(args, envoyFlags);
-    if ("problems" in flags || flags.positional.length > 0) {
-      const problems =
-        "problems" in flags ? flags.problems : [`unexpected argument ${JSON.stringify(flags.positional[0])}`];
-      for (const problem of problems) complain(`epp envoy-config: ${problem}`);
-      return exitCode.badInput;
-    }
+    const flags = parseOnly("envoy-config", args, envoyFlags);
+    if (flags === undefined) return exitCode.badInput;
     const text = (name: string): string => String(flags.values.get(name));
     const failOpen = text("failure-mode") === "open";
     if (failOpen && text("endpoints-file") === "") {

@@ -4,9 +4,9 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { errorText } from "@pointsman/core";
 import { AdminService, ListDecisionsResponseSchema } from "@pointsman/proto/admin";
 import { flagTable } from "../flags/flag-table.ts";
-import { parseFlags } from "../flags/parse-flags.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode, print } from "./output.ts";
+import { parseOnly } from "./parse-only.ts";
 import { renderDecision } from "./render-decision.ts";
 
 const explainFlags = [
@@ -31,15 +31,9 @@ const explainFlags = [
 ] as const;
 
 export const explainCommand: Command = {
-  summary: "asks a running picker why recent requests went where: epp explain [-n 5] [--request-id ID] [--json]",
   async run(args) {
-    const flags = parseFlags(args, explainFlags);
-    if ("problems" in flags || flags.positional.length > 0) {
-      const problems =
-        "problems" in flags ? flags.problems : [`unexpected argument ${JSON.stringify(flags.positional[0])}`];
-      for (const problem of problems) complain(`epp explain: ${problem}`);
-      return exitCode.badInput;
-    }
+    const flags = parseOnly("explain", args, explainFlags);
+    if (flags === undefined) return exitCode.badInput;
     const address = String(flags.values.get("address")) || `127.0.0.1:${flags.values.get("metrics-port")}`;
     const requestId = String(flags.values.get("request-id"));
     const client = createClient(

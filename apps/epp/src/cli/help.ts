@@ -3,7 +3,6 @@ import { type Command, commands } from "./commands.ts";
 import { exitCode, print } from "./output.ts";
 
 export const helpCommand: Command = {
-  summary: "prints this text",
   async run() {
     const names = [...commands].filter(([name]) => !name.startsWith("-"));
     print("Usage: epp [command] [flags]\n\nCommands (serve when none is given):");

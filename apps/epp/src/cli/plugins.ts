@@ -1,12 +1,19 @@
 import { isPluginDefinition } from "@pointsman/core";
+import type { FlagSpec } from "../flags/flag-table.ts";
 import { builtinPlugins } from "../registry/builtins.gen.ts";
 import { PluginRegistry } from "../registry/plugin-registry.ts";
 import type { Command } from "./commands.ts";
 import { exitCode, print } from "./output.ts";
+import { parseOnly } from "./parse-only.ts";
+
+const pluginsFlags = [
+  { name: "json", kind: "boolean", default: "false", help: "Print JSON." },
+] as const satisfies readonly FlagSpec[];
 
 export const pluginsCommand: Command = {
-  summary: "lists the plugins that can be named in a configuration, and which are installed: epp plugins [--json]",
   async run(args) {
+    const flags = parseOnly("plugins", args, pluginsFlags);
+    if (flags === undefined) return exitCode.badInput;
     const registry = new PluginRegistry(process.cwd());
     const rows: { type: string; kind: string; stability: string; installed: boolean; summary: string }[] = [];
     for (const { type, packageName } of builtinPlugins) {
@@ -29,7 +36,7 @@ export const pluginsCommand: Command = {
             },
       );
     }
-    if (args.includes("--json")) {
+    if (flags.values.get("json") === true) {
       print(JSON.stringify(rows, null, 2));
       return exitCode.ok;
     }

@@ -10,7 +10,6 @@ import type { Command } from "./commands.ts";
 import { complain, exitCode } from "./output.ts";
 
 export const serveCommand: Command = {
-  summary: "runs the endpoint picker",
   async run(args) {
     const flags = parseFlags(args);
     const options = "problems" in flags ? flags : serveOptions(flags, process.env);

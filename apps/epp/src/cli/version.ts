@@ -11,7 +11,6 @@ export function eppVersion(): string {
 }
 
 export const versionCommand: Command = {
-  summary: "prints the version",
   async run() {
     print(`epp ${eppVersion()} (node ${process.versions.node})`);
     return exitCode.ok;

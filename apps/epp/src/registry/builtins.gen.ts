@@ -10,6 +10,12 @@ export interface BuiltinPlugin {
 
 export const builtinPlugins: readonly BuiltinPlugin[] = [
   {
+    type: "active-request-scorer",
+    aliases: [],
+    packageName: "@pointsman/active-request-scorer",
+    load: () => import("@pointsman/active-request-scorer"),
+  },
+  {
     type: "approx-prefix-cache-producer",
     aliases: [],
     packageName: "@pointsman/approx-prefix-cache-producer",
@@ -38,6 +44,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     aliases: [],
     packageName: "@pointsman/file-discovery",
     load: () => import("@pointsman/file-discovery"),
+  },
+  {
+    type: "inflight-load-producer",
+    aliases: [],
+    packageName: "@pointsman/inflight-load-producer",
+    load: () => import("@pointsman/inflight-load-producer"),
   },
   {
     type: "kv-cache-utilization-scorer",
@@ -116,6 +128,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     aliases: [],
     packageName: "@pointsman/single-profile-handler",
     load: () => import("@pointsman/single-profile-handler"),
+  },
+  {
+    type: "token-load-scorer",
+    aliases: [],
+    packageName: "@pointsman/token-load-scorer",
+    load: () => import("@pointsman/token-load-scorer"),
   },
   {
     type: "token-producer",
