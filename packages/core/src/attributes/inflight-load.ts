@@ -20,7 +20,7 @@ export const IN_FLIGHT_LOAD: AttributeType<InFlightLoad> = defineAttribute({
 
 /**
  * Prompt tokens of a request that each candidate would have to compute, by `Endpoint.slot`. NaN, and slots beyond the
- * end, are unknown.
+ * end, are unknown. Absent once the request is decided.
  */
 export const UNCACHED_REQUEST_TOKENS: AttributeType<Float64Array> = defineAttribute({
   dataType: "UncachedRequestTokensDataKey",

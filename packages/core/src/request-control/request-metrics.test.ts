@@ -85,3 +85,15 @@ test("the first byte is observed by kind of answer", () => {
   expect(metrics.observations("llm_d_epp_request_ttft_seconds", { streaming: "true" })).toEqual([0.5]);
   expect(metrics.observations("llm_d_epp_request_ttft_seconds", { streaming: "false" })).toEqual([0.25]);
 });
+
+test("combinations of labels are bounded, too: models times fairness ids do not multiply without end", () => {
+  const { requestMetrics, metrics } = build();
+  for (let model = 0; model < 70; model++) {
+    for (let flow = 0; flow < 70; flow++) requestMetrics.of(request(`model-${model}`, `flow-${flow}`)).total.inc();
+  }
+  requestMetrics.of(request("model-0", "flow-0")).total.inc();
+  const series = metrics.series("llm_d_epp_request_total");
+  expect(series.length).toBe(4001);
+  const other = series.find(({ labels }) => labels["model_name"] === "other");
+  expect(other).toMatchObject({ value: 70 * 70 - 4000, labels: { target_model_name: "other", fairness_id: "other" } });
+});

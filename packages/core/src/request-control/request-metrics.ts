@@ -29,6 +29,9 @@ class BoundedValues {
   }
 }
 
+/** Series that one metric can have; a new combination beyond it is counted under `other`. */
+const maxCombinations = 4000;
+
 interface BoundMetrics {
   readonly total: Counter;
   readonly running: Gauge;
@@ -43,6 +46,7 @@ interface BoundMetrics {
 export class RequestMetrics {
   readonly #models = new BoundedValues(1000);
   readonly #fairnessIds = new BoundedValues(1000);
+  readonly #combinations = new Set<string>();
   readonly #bound = new Map<string, BoundMetrics>();
   readonly #families: { readonly [K in keyof BoundMetrics]: MetricFamily<BoundMetrics[K]> };
   readonly #errors: MetricFamily<Counter>;
@@ -139,11 +143,16 @@ export class RequestMetrics {
 
   #labels(request: InferenceRequest | undefined): string[] {
     if (request === undefined) return ["", "", "", "0"];
-    return [
+    const labels = [
       this.#models.bound(request.incomingModel),
       this.#models.bound(request.targetModel),
       this.#fairnessIds.bound(request.fairnessId),
       String(request.priority),
     ];
+    const id = labels.join("\u0000");
+    if (this.#combinations.has(id)) return labels;
+    if (this.#combinations.size >= maxCombinations) return ["other", "other", "other", labels[3]!];
+    this.#combinations.add(id);
+    return labels;
   }
 }
