@@ -5,11 +5,14 @@
  * - tsconfig references equal the workspace dependencies; with `--fix`, they are written.
  * Prints every violation and exits 1 if there is one.
  */
+import { spawnSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { root, type WorkspacePackage, workspacePackages } from "./workspace-packages.ts";
 
 const problems: string[] = [];
+/** Files that `--fix` wrote, to be formatted like all others. */
+const written: string[] = [];
 const packages = workspacePackages();
 const byName = new Map(packages.map((each) => [each.manifest.name, each]));
 
@@ -107,6 +110,7 @@ function checkReferences(each: WorkspacePackage): void {
     config.references = wanted.map((path) => ({ path }));
     if (wanted.length === 0) delete config.references;
     writeFileSync(file, `${JSON.stringify(config, null, 2)}\n`);
+    written.push(file);
   } else {
     problems.push(
       `${relative(root, file)}: references are not the workspace dependencies; run \`node tools/boundaries.ts --fix\``,
@@ -143,6 +147,9 @@ if (currentSolution !== solutionText) {
   else problems.push("tools/tsconfig.solution.json does not list all packages; run `node tools/boundaries.ts --fix`");
 }
 
+if (written.length > 0) {
+  spawnSync(join(root, "node_modules/.bin/biome"), ["format", "--write", ...written], { cwd: root, stdio: "inherit" });
+}
 for (const problem of problems) console.error(problem);
 console.log(`boundaries: ${packages.length} packages, ${problems.length} problems`);
 process.exitCode = problems.length === 0 ? 0 : 1;

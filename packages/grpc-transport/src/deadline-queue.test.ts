@@ -1,4 +1,4 @@
-import { array, assert as check, boolean, integer, property, tuple } from "fast-check";
+import { array, boolean, assert as check, integer, property, tuple } from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Deadline, DeadlineQueue } from "./deadline-queue.ts";
 

@@ -90,7 +90,12 @@ test.each<[string, Partial<Http2Limits>, Buffer, Http2Violation]>([
   ["SETTINGS", { settingsBurst: 50, settingsPerSecond: 0 }, settingsBytes({ 4: 1000 }), "settings-flood"],
   ["PING", { pingBurst: 50, pingsPerSecond: 0 }, frameBytes(6, 0, 0, Buffer.alloc(8)), "ping-flood"],
   ["empty DATA", { idleFrameBurst: 50, idleFramesPerSecond: 0 }, dataBytes(1, Buffer.alloc(0)), "idle-frame-flood"],
-  ["PRIORITY", { idleFrameBurst: 50, idleFramesPerSecond: 0 }, frameBytes(2, 0, 9, Buffer.alloc(5)), "idle-frame-flood"],
+  [
+    "PRIORITY",
+    { idleFrameBurst: 50, idleFramesPerSecond: 0 },
+    frameBytes(2, 0, 9, Buffer.alloc(5)),
+    "idle-frame-flood",
+  ],
   ["unknown frames", { idleFrameBurst: 50, idleFramesPerSecond: 0 }, frameBytes(99, 0, 0), "idle-frame-flood"],
 ])("too many %s end the connection", async (_what, limits, bytes, violation) => {
   const server = await serve(limits);

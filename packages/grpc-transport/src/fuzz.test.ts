@@ -1,10 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import {
-  array,
-  assert as check,
-  asyncProperty,
-  constantFrom,
   type Arbitrary,
+  array,
+  asyncProperty,
+  assert as check,
+  constantFrom,
   integer,
   oneof,
   record,

@@ -16,20 +16,24 @@ function readAll(reader: GrpcMessageReader, chunk: Buffer): Buffer[] {
 
 test("messages are the same however the bytes are cut", () => {
   check(
-    property(array(uint8Array({ maxLength: 50 }), { maxLength: 8 }), array(integer({ min: 1, max: 30 })), (bodies, cuts) => {
-      const bytes = Buffer.concat(bodies.map((body) => grpcMessage(body)));
-      const reader = new GrpcMessageReader(1000, false);
-      const messages: Buffer[] = [];
-      let at = 0;
-      for (const cut of [...cuts, bytes.length]) {
-        messages.push(...readAll(reader, bytes.subarray(at, at + cut)));
-        at += cut;
-      }
-      expect(messages.map((message) => message.toString("hex"))).toEqual(
-        bodies.map((body) => Buffer.from(body).toString("hex")),
-      );
-      expect(reader.isMidMessage).toBe(false);
-    }),
+    property(
+      array(uint8Array({ maxLength: 50 }), { maxLength: 8 }),
+      array(integer({ min: 1, max: 30 })),
+      (bodies, cuts) => {
+        const bytes = Buffer.concat(bodies.map((body) => grpcMessage(body)));
+        const reader = new GrpcMessageReader(1000, false);
+        const messages: Buffer[] = [];
+        let at = 0;
+        for (const cut of [...cuts, bytes.length]) {
+          messages.push(...readAll(reader, bytes.subarray(at, at + cut)));
+          at += cut;
+        }
+        expect(messages.map((message) => message.toString("hex"))).toEqual(
+          bodies.map((body) => Buffer.from(body).toString("hex")),
+        );
+        expect(reader.isMidMessage).toBe(false);
+      },
+    ),
   );
 });
 

@@ -188,7 +188,7 @@ test("unknown frames, unknown settings, PRIORITY and padding change nothing", as
   const client = await server.client();
   client.send(
     frameBytes(0x77, 0xff, 9, Buffer.from("whatever")),
-    settingsBytes({ 0x99: 5 }),
+    settingsBytes({ 153: 5 }),
     frameBytes(2, 0, 7, Buffer.alloc(5)),
     frameBytes(
       frameType.headers,

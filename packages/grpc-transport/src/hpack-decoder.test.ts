@@ -1,16 +1,19 @@
 import { connect as connectHttp2 } from "node:http2";
-import { createServer, type AddressInfo } from "node:net";
-import { property, assert as check, array, constantFrom, string, tuple, stringMatching } from "fast-check";
+import { type AddressInfo, createServer } from "node:net";
+import { array, assert as check, constantFrom, property, string, stringMatching, tuple } from "fast-check";
 import { expect, test } from "vitest";
+import { emptySettings } from "../test/raw-http2-client.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import { encodeHeaderBlock } from "./hpack-encoder.ts";
 import { frameType } from "./http2-protocol.ts";
-import { emptySettings } from "../test/raw-http2-client.ts";
 
 type Field = readonly [name: string, value: string];
 
-function decodeWith(decoder: HpackDecoder, bytes: Buffer): { fields: Field[]; problem: string | undefined; clean: boolean } {
+function decodeWith(
+  decoder: HpackDecoder,
+  bytes: Buffer,
+): { fields: Field[]; problem: string | undefined; clean: boolean } {
   const fields: Field[] = [];
   let clean = true;
   const problem = decoder.decode(bytes, 0, bytes.length, {

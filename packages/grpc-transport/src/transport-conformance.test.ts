@@ -3,14 +3,8 @@ import { gzipSync } from "node:zlib";
 import { Client, type ClientDuplexStream, credentials, Metadata, type StatusObject } from "@grpc/grpc-js";
 import { generate } from "selfsigned";
 import { afterEach, describe, expect, test } from "vitest";
+import { dataBytes, grpcMessage, headersBytes, RawHttp2Client, requestBlock } from "../test/raw-http2-client.ts";
 import { echoPath, silentPath, sizePath, statusPath, TestService } from "../test/test-service.ts";
-import {
-  dataBytes,
-  grpcMessage,
-  headersBytes,
-  RawHttp2Client,
-  requestBlock,
-} from "../test/raw-http2-client.ts";
 import { frameType } from "./http2-protocol.ts";
 import {
   createGrpcJsServer,

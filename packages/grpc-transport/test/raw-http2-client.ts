@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
-import { encodeHeaderBlock } from "../src/hpack-encoder.ts";
 import { HpackDecoder } from "../src/hpack-decoder.ts";
+import { encodeHeaderBlock } from "../src/hpack-encoder.ts";
 import { clientPreface, frameFlag, frameType } from "../src/http2-protocol.ts";
 
 /** One frame as it was received. */
@@ -14,7 +14,12 @@ export interface RawFrame {
 }
 
 /** The bytes of one frame. */
-export function frameBytes(type: number, flags: number, streamId: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
+export function frameBytes(
+  type: number,
+  flags: number,
+  streamId: number,
+  payload: Uint8Array = Buffer.alloc(0),
+): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
   head[3] = type;

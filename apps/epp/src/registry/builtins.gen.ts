@@ -16,10 +16,22 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     load: () => import("@pointsman/active-request-scorer"),
   },
   {
+    type: "agent-identity",
+    aliases: [],
+    packageName: "@pointsman/agent-identity",
+    load: () => import("@pointsman/agent-identity"),
+  },
+  {
     type: "approx-prefix-cache-producer",
     aliases: [],
     packageName: "@pointsman/approx-prefix-cache-producer",
     load: () => import("@pointsman/approx-prefix-cache-producer"),
+  },
+  {
+    type: "context-length-aware",
+    aliases: [],
+    packageName: "@pointsman/context-length-aware",
+    load: () => import("@pointsman/context-length-aware"),
   },
   {
     type: "core-metrics-extractor",
@@ -46,6 +58,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     load: () => import("@pointsman/file-discovery"),
   },
   {
+    type: "header-label-affinity-scorer",
+    aliases: [],
+    packageName: "@pointsman/header-label-affinity-scorer",
+    load: () => import("@pointsman/header-label-affinity-scorer"),
+  },
+  {
     type: "inflight-load-producer",
     aliases: [],
     packageName: "@pointsman/inflight-load-producer",
@@ -62,6 +80,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     aliases: ["by-label-selector"],
     packageName: "@pointsman/label-selector-filter",
     load: () => import("@pointsman/label-selector-filter"),
+  },
+  {
+    type: "load-aware-scorer",
+    aliases: [],
+    packageName: "@pointsman/load-aware-scorer",
+    load: () => import("@pointsman/load-aware-scorer"),
   },
   {
     type: "lora-affinity-scorer",
@@ -122,6 +146,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     aliases: [],
     packageName: "@pointsman/running-requests-size-scorer",
     load: () => import("@pointsman/running-requests-size-scorer"),
+  },
+  {
+    type: "session-id-producer",
+    aliases: [],
+    packageName: "@pointsman/session-id-producer",
+    load: () => import("@pointsman/session-id-producer"),
   },
   {
     type: "single-profile-handler",

@@ -1,0 +1,1 @@
+export { agentIdentity as default } from "./agent-identity.ts";

@@ -1,0 +1,1 @@
+export { inflightLoadProducer as default } from "./inflight-load-producer.ts";

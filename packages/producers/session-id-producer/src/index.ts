@@ -1,0 +1,1 @@
+export { sessionIdProducer as default } from "./session-id-producer.ts";

@@ -1,0 +1,1 @@
+export { activeRequestScorer as default } from "./active-request-scorer.ts";

@@ -1,0 +1,1 @@
+export { contextLengthAware as default } from "./context-length-aware.ts";

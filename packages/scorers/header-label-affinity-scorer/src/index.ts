@@ -1,0 +1,1 @@
+export { headerLabelAffinityScorer as default } from "./header-label-affinity-scorer.ts";

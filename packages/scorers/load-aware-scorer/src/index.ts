@@ -1,0 +1,1 @@
+export { loadAwareScorer as default } from "./load-aware-scorer.ts";

@@ -1,0 +1,1 @@
+export { tokenLoadScorer as default } from "./token-load-scorer.ts";

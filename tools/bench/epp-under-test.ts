@@ -1,0 +1,40 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { flagTable } from "../../apps/epp/src/flags/flag-table.ts";
+import { parts } from "../e2e/parts.ts";
+import type { Running } from "../e2e/running.ts";
+import { baselineConfig } from "./baseline-config.ts";
+import type { BenchRun } from "./bench-case.ts";
+
+/** How often each endpoint is scraped in every case. */
+export const scrapeIntervalMs = 50;
+
+/** Every transport that the picker's ext_proc port can run on. */
+export function extProcTransports(): readonly string[] {
+  const flag = flagTable.find(({ name }) => name === "ext-proc-transport");
+  if (flag?.oneOf === undefined) throw new Error("apps/epp has no flag ext-proc-transport with a list of values");
+  return flag.oneOf;
+}
+
+/** The picker as a user starts it, with the baseline plugins. */
+export interface EppUnderTest {
+  readonly running: Running;
+  readonly pid: number;
+  readonly extProcPort: number;
+}
+
+/** Starts the picker and waits until it is ready. Without `transport`, on the default one. */
+export async function startEpp(bench: BenchRun, endpointsFile: string, transport?: string): Promise<EppUnderTest> {
+  const configFile = join(bench.directory, "epp.yaml");
+  writeFileSync(configFile, baselineConfig({ endpointsFile }));
+  const running = bench.children.program("epp", parts.epp, [
+    "serve",
+    ...["--bind-address=127.0.0.1", "--grpc-port=0", "--grpc-health-port=0", "--metrics-port=0"],
+    "--secure-serving=false",
+    `--refresh-metrics-interval=${scrapeIntervalMs}ms`,
+    `--config-file=${configFile}`,
+    ...(transport === undefined ? [] : [`--ext-proc-transport=${transport}`]),
+  ]);
+  const ready = await running.json((value) => value["msg"] === "ready");
+  return { running, pid: running.pid, extProcPort: Number(ready["extProc"]) };
+}
