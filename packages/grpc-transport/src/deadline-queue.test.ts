@@ -10,7 +10,7 @@ afterEach(() => {
 });
 
 test("what is not removed happens in order, at its time", () => {
-  check(
+  void check(
     property(array(tuple(integer({ min: 0, max: 500 }), boolean()), { maxLength: 80 }), (entries) => {
       let nowMs = 0;
       const passed: number[] = [];

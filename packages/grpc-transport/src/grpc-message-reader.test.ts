@@ -15,7 +15,7 @@ function readAll(reader: GrpcMessageReader, chunk: Buffer): Buffer[] {
 }
 
 test("messages are the same however the bytes are cut", () => {
-  check(
+  void check(
     property(
       array(uint8Array({ maxLength: 50 }), { maxLength: 8 }),
       array(integer({ min: 1, max: 30 })),

@@ -219,7 +219,7 @@ test.each([
 test("what is encoded here decodes to the same list", () => {
   const name = stringMatching(/^[a-z0-9-]{1,40}$/);
   const value = string({ unit: constantFrom(..."abcXYZ019 :/%~é"), maxLength: 300 }).map((text) => text.trim());
-  check(
+  void check(
     property(array(tuple(name, value), { maxLength: 20 }), (fields) => {
       expect(decodeWith(decoderOf(), encodeHeaderBlock(fields))).toEqual({ fields, problem: undefined, clean: true });
     }),

@@ -15,7 +15,7 @@ const asWriter = (collector: Collector): FrameWriter => collector as unknown as 
 
 test("bytes leave in the order they came, in any portions", () => {
   const sizes = array(tuple(integer({ min: 0, max: 9000 }), integer({ min: 1, max: 9000 })), { maxLength: 40 });
-  check(
+  void check(
     property(sizes, (steps) => {
       const queue = new OutputQueue();
       const collector = new Collector();
