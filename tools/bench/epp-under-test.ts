@@ -9,6 +9,8 @@ import type { BenchRun } from "./bench-case.ts";
 /** How often each endpoint is scraped in every case. */
 export const scrapeIntervalMs = 50;
 
+const pollErrors = "llm_d_epp_datalayer_poll_errors_total";
+
 /** Every transport that the picker's ext_proc port can run on. */
 export function extProcTransports(): readonly string[] {
   const flag = flagTable.find(({ name }) => name === "ext-proc-transport");
@@ -21,6 +23,8 @@ export interface EppUnderTest {
   readonly running: Running;
   readonly pid: number;
   readonly extProcPort: number;
+  /** Polls of endpoints that failed so far. Reads the metrics page, which costs the picker some time. */
+  failedPolls(): Promise<number>;
 }
 
 /** Starts the picker and waits until it is ready. Without `transport`, on the default one. */
@@ -36,5 +40,15 @@ export async function startEpp(bench: BenchRun, endpointsFile: string, transport
     ...(transport === undefined ? [] : [`--ext-proc-transport=${transport}`]),
   ]);
   const ready = await running.json((value) => value["msg"] === "ready");
-  return { running, pid: running.pid, extProcPort: Number(ready["extProc"]) };
+  return {
+    running,
+    pid: running.pid,
+    extProcPort: Number(ready["extProc"]),
+    async failedPolls() {
+      const page = await (await fetch(`http://127.0.0.1:${Number(ready["metrics"])}/metrics`)).text();
+      if (!page.includes(`# TYPE ${pollErrors} counter`)) throw new Error(`the picker has no metric ${pollErrors}`);
+      const samples = page.matchAll(new RegExp(`^${pollErrors}(?:\\{.*\\})? (\\S+)$`, "gm"));
+      return Array.from(samples, ([, value]) => Number(value)).reduce((sum, value) => sum + value, 0);
+    },
+  };
 }

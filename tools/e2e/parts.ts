@@ -14,6 +14,7 @@ export const parts = {
   envoy: (): string => part("POINTSMAN_ENVOY", "path of an Envoy binary, 1.34 or later"),
   extload: (): string => part("POINTSMAN_EXTLOAD", "path of the ext_proc load client"),
   extecho: (): string => part("POINTSMAN_EXTECHO", "path of the grpc-go ext_proc echo"),
+  h2spec: (): string => part("POINTSMAN_H2SPEC", "path of the h2spec program"),
   trace: (): string => part("POINTSMAN_TRACE", "a Mooncake trace (JSON lines with hash_ids)"),
   epp: join(root, "apps/epp/bin/epp"),
   modelSim: join(root, "apps/model-sim/bin/model-sim"),

@@ -26,11 +26,13 @@ async function run(bench: BenchRun, endpoints: number): Promise<readonly Row[]> 
   const time = bench.quick ? { warmMs: 2000, measuredMs: 3000 } : { warmMs: 4000, measuredMs: 8000 };
   const servers = await startPageServers(bench, endpoints);
   const ours: Scraping[] = [];
+  const failedPolls: number[] = [];
   const reference: Scraping[] = [];
   for (let round = 1; round <= rounds; round++) {
     bench.progress(`${name}: round ${round} of ${rounds}`);
     const epp = await startEpp(bench, servers.endpointsFile);
     ours.push(await watch(epp.pid, servers, time));
+    failedPolls.push(await epp.failedPolls());
     await epp.running.stop();
     const scraper = bench.children.worker("plain-scraper-process.ts", [scrapeIntervalMs, ...servers.ports]);
     await scraper.next<string>();
@@ -57,7 +59,7 @@ async function run(bench: BenchRun, endpoints: number): Promise<readonly Row[]> 
       quantity: "polls/s",
       pointsman: ours.map((each) => each.pollsPerSecond),
       reference: { what: "asked for", values: ours.map(() => asked) },
-      note: `${plain} ${median(reference.map((each) => each.pollsPerSecond)).toFixed(0)}; page servers ${serverCores} cores`,
+      note: `${plain} ${median(reference.map((each) => each.pollsPerSecond)).toFixed(0)}; page servers ${serverCores} cores; failed polls since start ${median(failedPolls).toFixed(0)}`,
     }),
   ];
 }
