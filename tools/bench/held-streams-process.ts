@@ -4,7 +4,6 @@
  *
  * Messages to the parent: `HeldStreams` once all are open or have failed, and again after each message "state".
  */
-// The client that ext-proc's tests use; the tools folder declares no dependency of its own on it.
 import { Client, type ClientDuplexStream, credentials, Metadata } from "@grpc/grpc-js";
 import { replyKind, requestBody, requestHeaders, responseBody, responseHeaders } from "./ext-proc-messages.ts";
 import type { HeldStreams } from "./held-streams.ts";

@@ -28,9 +28,9 @@ describe("parsers", () => {
   });
 
   test("a declared parser of a default type takes the place of the default one", async () => {
-    const outcome = await usualPlugins().load("plugins: [{type: anthropic-parser, name: claude}]");
+    const outcome = await usualPlugins().load("plugins: [{type: anthropic-parser, name: messages}]");
     expect(report(outcome)).toBe("");
-    expect(parsers(outcome)).toEqual(["openai-parser", "claude", "vllmhttp-parser", "passthrough-parser"]);
+    expect(parsers(outcome)).toEqual(["openai-parser", "messages", "vllmhttp-parser", "passthrough-parser"]);
   });
 
   test("a reference may be a name, a type that is declared under another name, or a type that is not declared", async () => {
