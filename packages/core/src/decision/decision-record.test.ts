@@ -73,3 +73,20 @@ test("signals are noted with values and ages; what was never written has no age"
   expect(cache!.key).toBe(KV_CACHE_USAGE);
   expect([...cache!.agesMs]).toEqual([Number.NaN, 250, Number.NaN]);
 });
+
+test("a large profile keeps the endpoints with the largest totals, as sorting would", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 50 }), { minLength: 33, maxLength: 300 }), (values) => {
+      const endpoints = values.map((_, i) => buildEndpoint(i));
+      const totals = Float64Array.from(values);
+      const trace: ProfileTrace = {
+        ...{ profile: "default", filters: [], scorers: [], candidates: endpoints, totals },
+        ...{ picker: undefined, pickerDurationMs: 0, targets: [], error: undefined },
+      };
+      compactProfile(trace);
+      const sorted = values.map((_, i) => i).sort((a, b) => values[b]! - values[a]! || a - b);
+      expect(trace.candidates.map(({ slot }) => slot)).toEqual(sorted.slice(0, maxRecordedEndpoints));
+      expect([...trace.totals]).toEqual(sorted.slice(0, maxRecordedEndpoints).map((i) => values[i]));
+    }),
+  );
+});
