@@ -72,6 +72,7 @@ export async function createPickerInProcess(count: number): Promise<PickerInProc
     maxRequestBodyBytes: 64 * 1024 * 1024,
     emitScores: false,
     ignoreSubsetHint: false,
+    recordedSignals: graph.consumed.filter((key) => key.scope === "endpoint"),
   });
   const scheduler = new Scheduler({
     profiles: graph.profiles,

@@ -93,6 +93,7 @@ async function picker(pods: readonly Pod[]) {
     maxRequestBodyBytes: 1024 * 1024,
     emitScores: true,
     ignoreSubsetHint: false,
+    recordedSignals: [],
   });
 }
 

@@ -81,7 +81,7 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
   }
 
   halfClose(): void {
-    this.#end("error");
+    this.#end();
   }
 
   cancelled(): void {
@@ -103,12 +103,12 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
     ]);
     if (request.hasBody) this.#sendBody("request", request.body, !request.trailersFollow, undefined);
     if (request.trailersFollow) this.requestTrailers();
-    if (request.skipResponse) this.#end("error");
+    if (request.skipResponse) this.#end();
   }
 
   reply(reply: ImmediateReply): void {
     this.#stream.send([encodeImmediateResponse(reply.status, reply.body, reply.headers)]);
-    this.#end("error");
+    this.#end();
   }
 
   requestTrailers(): void {
@@ -171,11 +171,11 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
     this.#exchange.close("error");
   }
 
-  /** Ends the stream; `cause` counts for an answer that is not complete. */
-  #end(cause: "error"): void {
+  /** Ends the stream. An answer that is not complete counts as ended by an error. */
+  #end(): void {
     if (this.#over) return;
     this.#over = true;
     this.#stream.end();
-    this.#exchange.close(cause);
+    this.#exchange.close("error");
   }
 }

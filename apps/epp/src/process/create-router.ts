@@ -33,6 +33,8 @@ export interface RouterEnvironment {
   readonly maxRequestBodyBytes: number;
   readonly emitScores: boolean;
   readonly ignoreSubsetHint: boolean;
+  /** Endpoint attributes whose values and ages go into decision records. */
+  readonly recordedSignals: readonly AttributeKey<unknown>[];
 }
 
 /** Wires a plugin graph into what data planes enter through. */
@@ -61,7 +63,7 @@ export function createRouter(graph: PluginGraph, environment: RouterEnvironment)
         ? admitAll
         : shedWhenSaturated(graph.saturationDetector, environment.endpoints),
     ignoreSubsetHint: environment.ignoreSubsetHint,
-    recordedSignals: recordedSignals(graph),
+    recordedSignals: environment.recordedSignals,
     decisions: environment.decisions,
     calls,
     clock,
@@ -81,13 +83,4 @@ export function createRouter(graph: PluginGraph, environment: RouterEnvironment)
     maxRequestBodyBytes: environment.maxRequestBodyBytes,
     emitScores: environment.emitScores,
   };
-}
-
-/** Endpoint attributes that some plugin of the profiles reads. */
-function recordedSignals(graph: PluginGraph): readonly AttributeKey<unknown>[] {
-  const keys = new Map<string, AttributeKey<unknown>>();
-  for (const consumed of graph.consumed) {
-    if (consumed.scope === "endpoint") keys.set(consumed.id, consumed);
-  }
-  return [...keys.values()];
 }

@@ -1,4 +1,3 @@
-import { EventEmitter } from "node:events";
 import { type EffectiveConfig, type PluginGraph, printEffective } from "@pointsman/config";
 import {
   DecisionLog,
@@ -46,7 +45,7 @@ export interface EppPorts {
 }
 
 /** A running endpoint picker. */
-export class EppProcess extends EventEmitter {
+export class EppProcess {
   readonly #parts: EppParts;
   readonly #stops: { readonly what: string; readonly stop: () => void | Promise<void> }[] = [];
   #extProc: RpcServer | undefined;
@@ -55,7 +54,6 @@ export class EppProcess extends EventEmitter {
   #draining = false;
 
   constructor(parts: EppParts) {
-    super();
     this.#parts = parts;
   }
 
@@ -138,6 +136,7 @@ export class EppProcess extends EventEmitter {
       maxRequestBodyBytes: options.maxRequestBodyBytes,
       emitScores: options.emitScores,
       ignoreSubsetHint: options.ignoreSubsetHint,
+      recordedSignals: signals,
     });
     const checks = eppHealth({
       synced: () => this.#discovered,

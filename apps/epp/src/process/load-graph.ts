@@ -6,7 +6,7 @@ import type { Datastore } from "@pointsman/datastore";
 import { PluginRegistry } from "../registry/plugin-registry.ts";
 import { createTimers } from "./process-timers.ts";
 
-export interface GraphSource {
+export interface ConfigSource {
   readonly configFile: string;
   readonly configText: string;
   /** Endpoints for the built-in configuration. */
@@ -45,7 +45,7 @@ dataLayer:
 `;
 }
 
-async function readInput(source: GraphSource): Promise<ConfigInput | Unreadable | undefined> {
+async function readInput(source: ConfigSource): Promise<ConfigInput | Unreadable | undefined> {
   if (source.configFile !== "") {
     try {
       const text = await readFile(source.configFile, "utf8");
@@ -67,7 +67,7 @@ async function readInput(source: GraphSource): Promise<ConfigInput | Unreadable 
 
 /** Loads a configuration and makes its plugins, exactly as a start does. */
 export async function loadGraph(
-  source: GraphSource,
+  source: ConfigSource,
   process: {
     readonly allowExperimental: boolean;
     readonly stalenessMs: number;

@@ -11,6 +11,7 @@ import { RequestError } from "../request-error.ts";
 import type { PluginCalls } from "../scheduling/plugin-calls.ts";
 import { controlHeaders, wireNames } from "../wire-names.ts";
 import type { ExchangeSink, ImmediateReply, RoutedRequest } from "./exchange-sink.ts";
+import { joinChunks } from "./join-chunks.ts";
 import { type ParserSelection, requestPath } from "./parser-selection.ts";
 import type { RequestControl } from "./request-control.ts";
 import type { RequestMetrics } from "./request-metrics.ts";
@@ -33,8 +34,6 @@ export interface Router {
   /** Put the primary profile's scores into the metadata of the reply. */
   readonly emitScores: boolean;
 }
-
-const noBytes = new Uint8Array(0);
 
 /**
  * One HTTP request and its answer, seen by the picker.
@@ -191,7 +190,7 @@ export class Exchange {
       return;
     }
     this.#parser = parser;
-    const body = joined(this.#chunks, this.#bodyBytes);
+    const body = joinChunks(this.#chunks, this.#bodyBytes);
     this.#chunks = [];
     const startMs = clock.now();
     let parsed: ParsedRequest | RequestError;
@@ -344,16 +343,4 @@ export function replyFor(error: RequestError): ImmediateReply {
     body: error.body,
     headers: error.reason === undefined ? [] : [[wireNames.dropReason, error.reason]],
   };
-}
-
-function joined(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
-  if (chunks.length === 0) return noBytes;
-  if (chunks.length === 1) return chunks[0]!;
-  const whole = new Uint8Array(bytes);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return whole;
 }

@@ -7,6 +7,7 @@ import type { InferenceRequest, MetadataObject, MetadataValue } from "../request
 import { wireNames } from "../wire-names.ts";
 import type { Router } from "./exchange.ts";
 import type { ExchangeSink } from "./exchange-sink.ts";
+import { joinChunks } from "./join-chunks.ts";
 
 /**
  * An answer that is not a stream is held back until it is complete, up to this many bytes; a longer one passes on as it
@@ -123,19 +124,10 @@ export class ResponsePhase {
   }
 
   #release(): Uint8Array {
-    const held = this.#held ?? [];
+    const held = joinChunks(this.#held ?? [], this.#heldBytes);
     this.#held = [];
-    const bytes = this.#heldBytes;
     this.#heldBytes = 0;
-    if (held.length === 0) return noBytes;
-    if (held.length === 1) return held[0]!;
-    const whole = new Uint8Array(bytes);
-    let offset = 0;
-    for (const chunk of held) {
-      whole.set(chunk, offset);
-      offset += chunk.length;
-    }
-    return whole;
+    return held;
   }
 
   /** Lets the parser and the plugins see the next bytes; returns what to send on. */

@@ -1,4 +1,4 @@
-import { scoreFewest, WAITING_QUEUE_SIZE } from "@pointsman/core";
+import { WAITING_QUEUE_SIZE } from "@pointsman/core";
 import {
   buildEndpoint,
   buildPlugin,
@@ -22,19 +22,6 @@ const signals = [endpointSignal(WAITING_QUEUE_SIZE, anyNumbers)];
 pluginContract(queueScorer, { testFile: import.meta.url });
 scorerContract(queueScorer, { signals });
 monotoneIn(queueScorer, improvement(WAITING_QUEUE_SIZE, lowerIsBetter(counts)), { signals });
-
-test.each([
-  { name: "linear between the extremes", given: [0, 5, 10], scores: [1, 0.5, 0] },
-  { name: "all 1 when all are equal", given: [3, 3], scores: [1, 1] },
-  { name: "unknown scores 0 while another is known", given: [7, Number.NaN], scores: [1, 0] },
-  { name: "unknown does not stretch the range", given: [2, Number.NaN, 4], scores: [1, 0, 0] },
-  { name: "all 1 when none is known", given: [Number.NaN, Number.NaN], scores: [1, 1] },
-  { name: "numbers that are no queue count as unknown", given: [-1, Number.POSITIVE_INFINITY, 4], scores: [0, 0, 1] },
-])("$name", ({ given, scores }) => {
-  const out = new Float64Array(given.length);
-  scoreFewest(Float64Array.from(given), out);
-  expect([...out]).toEqual(scores);
-});
 
 test("a value older than the staleness threshold counts as unknown", () => {
   const { instance } = buildPlugin(queueScorer, { stalenessMs: 2000 });
