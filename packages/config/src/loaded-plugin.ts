@@ -61,6 +61,8 @@ const roleOfKind: { readonly [K in PluginKind]: Role | undefined } = {
   source: "pollingSource",
   extractor: "pollingExtractor",
   "saturation-detector": "saturationDetector",
+  decider: "disaggregationDecider",
+  "response-processor": undefined,
   policy: undefined,
 };
 

@@ -46,6 +46,7 @@ const methodOfRole: { readonly [R in Role]: string } = {
   scorer: "score",
   picker: "pick",
   profileHandler: "pickProfiles",
+  disaggregationDecider: "disaggregate",
   requestHeaderProcessor: "requestHeaders",
   screener: "screen",
   dataProducer: "produce",
@@ -74,6 +75,8 @@ const rolesOfKind: { readonly [K in PluginKind]: readonly Role[] } = {
   source: ["pollingSource"],
   extractor: ["pollingExtractor"],
   "saturation-detector": ["saturationDetector"],
+  decider: ["disaggregationDecider"],
+  "response-processor": ["responseBodyProcessor"],
   policy: [],
 };
 

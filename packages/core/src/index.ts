@@ -6,7 +6,9 @@ export {
   internAttribute,
 } from "./attributes/attribute-key.ts";
 export { RequestAttributes } from "./attributes/attribute-store.ts";
+export { ENCODER_MATCH, type EncoderMatch } from "./attributes/encoder-match.ts";
 export { IN_FLIGHT_LOAD, type InFlightLoad, UNCACHED_REQUEST_TOKENS } from "./attributes/inflight-load.ts";
+export { LATENCY_PREDICTION, type LatencyPrediction } from "./attributes/latency-prediction.ts";
 export {
   ACTIVE_MODELS,
   CACHE_BLOCK_SIZE,
@@ -18,6 +20,7 @@ export {
   WAITING_MODELS,
   WAITING_QUEUE_SIZE,
 } from "./attributes/metric-attributes.ts";
+export { PEER_ENDPOINT } from "./attributes/peer-endpoint.ts";
 export { PREFIX_MATCH, type PrefixMatch } from "./attributes/prefix-match.ts";
 export { AGENT_IDENTITY, SESSION_ID } from "./attributes/request-attributes.ts";
 export {
@@ -26,6 +29,7 @@ export {
   TOKENIZED_PROMPT,
   type TokenizedPrompt,
 } from "./attributes/tokenized-prompt.ts";
+export { TOPOLOGY, type Topology } from "./attributes/topology.ts";
 export { type Clock, systemClock, type Timers } from "./clock.ts";
 export { DecisionLog } from "./decision/decision-log.ts";
 export type { DecisionTrace } from "./decision/decision-record.ts";
@@ -114,6 +118,7 @@ export type {
 } from "./plugin/request-plugins.ts";
 export { hasRole, type NamedPlugin, type Role, type Roles, rolesOf } from "./plugin/roles.ts";
 export type {
+  DisaggregationDecider,
   Filter,
   Picker,
   ProfileHandler,

@@ -17,7 +17,7 @@ import type {
   SaturationDetector,
   Screener,
 } from "./request-plugins.ts";
-import type { Filter, Picker, ProfileHandler, Scorer } from "./scheduling-plugins.ts";
+import type { DisaggregationDecider, Filter, Picker, ProfileHandler, Scorer } from "./scheduling-plugins.ts";
 
 /** What a plugin mainly is: its folder, its contract test, its place in the documentation. */
 export type PluginKind =
@@ -33,6 +33,8 @@ export type PluginKind =
   | "source"
   | "extractor"
   | "saturation-detector"
+  | "decider"
+  | "response-processor"
   | "policy";
 
 /** How settled a plugin is. Alpha ones need `--allow-experimental-plugins`. */
@@ -58,6 +60,7 @@ export type PluginInstance = PluginLifecycle &
       Scorer &
       Picker &
       ProfileHandler &
+      DisaggregationDecider &
       RequestHeaderProcessor &
       Screener &
       DataProducer &

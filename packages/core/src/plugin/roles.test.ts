@@ -7,6 +7,7 @@ const methods: Readonly<Record<Role, string>> = {
   scorer: "score",
   picker: "pick",
   profileHandler: "pickProfiles",
+  disaggregationDecider: "disaggregate",
   requestHeaderProcessor: "requestHeaders",
   screener: "screen",
   dataProducer: "produce",

@@ -11,7 +11,7 @@ import type {
   SaturationDetector,
   Screener,
 } from "./request-plugins.ts";
-import type { Filter, Picker, ProfileHandler, Scorer } from "./scheduling-plugins.ts";
+import type { DisaggregationDecider, Filter, Picker, ProfileHandler, Scorer } from "./scheduling-plugins.ts";
 
 /** Every role with its interface. */
 export interface Roles {
@@ -19,6 +19,7 @@ export interface Roles {
   scorer: Scorer;
   picker: Picker;
   profileHandler: ProfileHandler;
+  disaggregationDecider: DisaggregationDecider;
   requestHeaderProcessor: RequestHeaderProcessor;
   screener: Screener;
   dataProducer: DataProducer;
@@ -41,6 +42,7 @@ const methodOf: { readonly [R in Role]: string } = {
   scorer: "score",
   picker: "pick",
   profileHandler: "pickProfiles",
+  disaggregationDecider: "disaggregate",
   requestHeaderProcessor: "requestHeaders",
   screener: "screen",
   dataProducer: "produce",

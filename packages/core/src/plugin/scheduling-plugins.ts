@@ -45,6 +45,8 @@ export type ProfileResults = ReadonlyMap<string, ProfileResult | RequestError>;
 /** Outcome of scheduling: what each profile chose, and which one says where the request goes. */
 export interface SchedulingResult {
   readonly primaryProfile: string;
+  /** Profile whose first target computes the prompt's KV cache for the primary one, where there is such a profile. */
+  readonly prefillProfile?: string;
   readonly profiles: ReadonlyMap<string, ProfileResult>;
 }
 
@@ -57,4 +59,10 @@ export interface ProfileHandler {
   processResults(request: InferenceRequest, results: ProfileResults): SchedulingResult | RequestError;
   /** Tells what is wrong with the configured profiles, before any request. */
   checkProfiles?(profiles: readonly string[]): string | undefined;
+}
+
+/** Decides whether a request's prefill (or encoding) runs on an endpoint of its own. */
+export interface DisaggregationDecider {
+  /** `target` is the endpoint chosen for decode; `undefined` when none is chosen yet. */
+  disaggregate(request: InferenceRequest, target: Endpoint | undefined): boolean;
 }

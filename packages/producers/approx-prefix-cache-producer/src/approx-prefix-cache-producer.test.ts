@@ -12,7 +12,6 @@ import {
   silentLogger,
   TOKENIZED_PROMPT,
   type TokenizedPrompt,
-  wireNames,
 } from "@pointsman/core";
 import { type BuildPluginOptions, buildEndpoint, buildPlugin, buildRequest, pluginContract } from "@pointsman/testkit";
 import { expect, test } from "vitest";
@@ -180,13 +179,13 @@ test("the first target of the profile named prefill is recorded too, other profi
   expect(producer.matched(blocks(1))).toEqual([1, 1, 0]);
 });
 
-test("the prefill target is the one the profile handler announced, whatever its profile is called", () => {
+test("the prefill target is the one the profile handler names, whatever its profile is called", () => {
   const endpoints = pool(3);
   const producer = producerOver(endpoints);
   const request = requestOf([blocks(1)]);
   producer.matchOf(request);
-  request.upstreamHeaders.set(wireNames.prefillHostPort, endpoints[2]!.hostPort);
-  producer.instance.preRequest(request, chosen(endpoints[0]!, { prefill: endpoints[1]!, warm: endpoints[2]! }));
+  const result = chosen(endpoints[0]!, { prefill: endpoints[1]!, warm: endpoints[2]! });
+  producer.instance.preRequest(request, { ...result, prefillProfile: "warm" });
   expect(producer.matched(blocks(1))).toEqual([1, 0, 1]);
 });
 

@@ -91,7 +91,7 @@ export const approxPrefixCacheProducer: AnyPluginDefinition = definePlugin<Appro
         const match = readMatch.get(request);
         metrics.observeHit(match?.matchedBlocks[target.slot] ?? 0, match?.totalBlocks ?? 0, hashes.blockSizeTokens);
         record(target, hashes);
-        const prefill = prefillTarget(request, result);
+        const prefill = prefillTarget(result);
         if (prefill !== undefined && prefill !== target) record(prefill, hashes);
         return undefined;
       },

@@ -8,7 +8,6 @@ import {
   type SchedulingResult,
   TOKENIZED_PROMPT,
   UNCACHED_REQUEST_TOKENS,
-  wireNames,
 } from "@pointsman/core";
 import {
   type BuildPluginOptions,
@@ -211,12 +210,12 @@ test("without estimates, the first piece releases all tokens and the prefill req
   ]);
 });
 
-test("the prefill target is the one the profile handler announced, whatever its profile is called", () => {
+test("the prefill target is the one the profile handler names, whatever its profile is called", () => {
   const endpoints = pool(3);
   const producer = producerOver(endpoints);
-  const [request, result] = [requestOf(10), chosen(endpoints[0]!, { prefill: endpoints[1]!, warm: endpoints[2]! })];
+  const profiles = chosen(endpoints[0]!, { prefill: endpoints[1]!, warm: endpoints[2]! });
+  const [request, result] = [requestOf(10), { ...profiles, prefillProfile: "warm" }];
   producer.decide(request, result);
-  request.upstreamHeaders.set(wireNames.prefillHostPort, endpoints[2]!.hostPort);
   producer.firstChunk(request, result);
   expect(endpoints.map((endpoint) => producer.load(endpoint)?.[0])).toEqual([1, 1, 0]);
 });

@@ -81,7 +81,7 @@ export const inflightLoadProducer: AnyPluginDefinition = definePlugin<InflightLo
         }
         if (!startOfStream) return;
         // The answer has begun: the prompt is computed, and whoever prefilled it is done.
-        const prefill = prefillTarget(request, result);
+        const prefill = prefillTarget(result);
         const prefilled = reservations.find(
           ({ profile, load }) => profile !== result.primaryProfile && load.endpoint === prefill,
         );

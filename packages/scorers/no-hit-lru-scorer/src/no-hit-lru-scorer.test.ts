@@ -5,7 +5,6 @@ import {
   type SchedulingResult,
   silentLogger,
   slotTableLength,
-  wireNames,
 } from "@pointsman/core";
 import {
   type BuildPluginOptions,
@@ -155,12 +154,11 @@ test("the target of the profile named prefill is used after the primary one", ()
   expect(scorer.instance.dumpState!()).toMatchObject({ endpoints: ["default/server-0", "default/server-1"] });
 });
 
-test("the prefill target is the one the profile handler announced, whatever its profile is called", () => {
+test("the prefill target is the one the profile handler names, whatever its profile is called", () => {
   const endpoints = pool(3);
   const scorer = scorerOver(endpoints);
-  const request = cold();
-  request.upstreamHeaders.set(wireNames.prefillHostPort, endpoints[2]!.hostPort);
-  scorer.route(chosen(endpoints[0]!, { prefill: endpoints[1]!, warm: endpoints[2]! }), request);
+  const result = chosen(endpoints[0]!, { prefill: endpoints[1]!, warm: endpoints[2]! });
+  scorer.route({ ...result, prefillProfile: "warm" });
   expect(scorer.instance.dumpState!()).toMatchObject({ endpoints: ["default/server-0", "default/server-2"] });
 });
 

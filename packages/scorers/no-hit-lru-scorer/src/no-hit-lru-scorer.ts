@@ -65,7 +65,7 @@ export const noHitLruScorer: AnyPluginDefinition = definePlugin<NoHitLruScorerPa
         if (readCold.get(request) !== true) return undefined;
         const target = result.profiles.get(result.primaryProfile)?.targets[0];
         if (target !== undefined) use(target);
-        const prefill = prefillTarget(request, result);
+        const prefill = prefillTarget(result);
         if (prefill !== undefined) use(prefill);
         return undefined;
       },

@@ -39,6 +39,8 @@ const rolesOfKind: { readonly [K in PluginKind]: readonly Role[] | undefined } =
   source: undefined,
   extractor: ["pollingExtractor", "endpointListener"],
   "saturation-detector": ["saturationDetector"],
+  decider: ["disaggregationDecider"],
+  "response-processor": ["responseBodyProcessor", "responseHeaderProcessor"],
   policy: undefined,
 };
 
