@@ -13,6 +13,7 @@ import {
   KV_CACHE_USAGE,
   MAX_ACTIVE_MODELS,
   type MetadataObject,
+  type MetricsRegistry,
   noMetrics,
   type RoutedRequest,
   RUNNING_REQUESTS_SIZE,
@@ -23,23 +24,24 @@ import {
   writeAttribute,
 } from "@pointsman/core";
 import { Datastore } from "@pointsman/datastore";
+import { createPrometheusMetrics } from "@pointsman/telemetry";
 import { afterEach, expect, test } from "vitest";
 import { createRouter } from "../src/process/create-router.ts";
 import { loadGraph } from "../src/process/load-graph.ts";
 import { createTimers } from "../src/process/process-timers.ts";
 
-const config = `
+const defaultParsers = `
 plugins:
   - {type: queue-scorer}
   - {type: kv-cache-utilization-scorer}
   - {type: prefix-cache-scorer}
   - {type: lora-affinity-scorer}
-  - {type: openai-parser}
-requestHandler: {parsers: [{pluginRef: openai-parser}]}
 schedulingProfiles:
   - name: default
     plugins: [{pluginRef: queue-scorer}, {pluginRef: kv-cache-utilization-scorer}, {pluginRef: prefix-cache-scorer}, {pluginRef: lora-affinity-scorer}]
 `;
+const onlyParser = (type: string): string => `${defaultParsers}requestHandler: {parsers: [{pluginRef: ${type}}]}\n`;
+const config = onlyParser("openai-parser");
 
 interface Pod {
   readonly queue: number;
@@ -52,7 +54,11 @@ afterEach(async () => {
   for (const dispose of disposals.splice(0)) await dispose();
 });
 
-async function picker(pods: readonly Pod[]) {
+async function picker(
+  pods: readonly Pod[],
+  options: { readonly config?: string; readonly metrics?: MetricsRegistry } = {},
+) {
+  const metrics = options.metrics ?? noMetrics;
   const datastore = new Datastore({
     pool: { name: "vllm-qwen3-32b-pool", namespace: "default", appProtocol: undefined },
     logger: silentLogger,
@@ -76,8 +82,8 @@ async function picker(pods: readonly Pod[]) {
     for (const [key, value] of signals) writeAttribute(endpoint, key, value, systemClock.now());
   });
   const loaded = await loadGraph(
-    { configFile: "", configText: config, endpointsFile: "" },
-    { allowExperimental: true, stalenessMs: 60_000, logger: silentLogger, metrics: noMetrics, datastore },
+    { configFile: "", configText: options.config ?? config, endpointsFile: "" },
+    { allowExperimental: true, stalenessMs: 60_000, logger: silentLogger, metrics, datastore },
   );
   if ("unreadable" in loaded || loaded.graph === undefined) throw new Error(JSON.stringify(loaded, null, 2));
   const { graph } = loaded;
@@ -88,7 +94,7 @@ async function picker(pods: readonly Pod[]) {
     clock: systemClock,
     timers: createTimers("test", silentLogger),
     logger: silentLogger,
-    metrics: noMetrics,
+    metrics,
     random: Math.random,
     maxRequestBodyBytes: 1024 * 1024,
     emitScores: true,
@@ -118,10 +124,16 @@ const llm = (prompt: string, model: string): string =>
 async function send(
   pods: readonly Pod[],
   chunks: readonly string[],
-  options: { readonly rewrite?: string; readonly path?: string; readonly metadata?: MetadataObject } = {},
+  options: {
+    readonly rewrite?: string;
+    readonly path?: string;
+    readonly metadata?: MetadataObject;
+    readonly config?: string;
+    readonly metrics?: MetricsRegistry;
+  } = {},
 ): Promise<Recorded> {
   const sink = new Recorded();
-  const exchange = new Exchange(await picker(pods), sink);
+  const exchange = new Exchange(await picker(pods, options), sink);
   const headers = Headers.from([
     ["hi", "mom"],
     ["x-request-id", "test-request-id"],
@@ -266,4 +278,71 @@ test("the endpoint that served a prefix gets the next request with it", async ()
     exchange.close("client-disconnect");
   }
   expect(destinations.size).toBe(1);
+});
+
+const busyAndIdle = [
+  { queue: 10, kv: 0.9 },
+  { queue: 0, kv: 0.1 },
+];
+
+test.each([
+  ["named in the list", "/v1/completions", onlyParser("passthrough-parser")],
+  ["last of the default list", "/v1/nothing", defaultParsers],
+])("passthrough-parser, %s: the body goes as it came to the endpoint that scores best", async (_how, path, parsers) => {
+  const metrics = createPrometheusMetrics({ processMetrics: false });
+  const sink = await send(busyAndIdle, ["passthrough-", "parser"], { path, config: parsers, metrics });
+  expect(sink.immediate).toBeUndefined();
+  expect(bodyOf(sink)).toBe("passthrough-parser");
+  expect(Object.fromEntries(sink.request!.headers.set)).toEqual({
+    "x-gateway-destination-endpoint": "192.168.1.2:8000",
+    "Content-Length": "18",
+  });
+  expect(await metrics.page()).toContain(
+    'llm_d_epp_request_total{model_name="",target_model_name="",fairness_id="default-flow",priority="0"} 1',
+  );
+});
+
+test("passthrough-parser: a rewrite header names the target and leaves the body alone", async () => {
+  const metrics = createPrometheusMetrics({ processMetrics: false });
+  const sink = await send(busyAndIdle, ['{"model":"m"}'], {
+    ...{ rewrite: "other", config: onlyParser("passthrough-parser"), metrics },
+  });
+  expect(bodyOf(sink)).toBe('{"model":"m"}');
+  expect(await metrics.page()).toContain('llm_d_epp_request_total{model_name="",target_model_name="other",');
+});
+
+test("passthrough-parser: a body without a byte is routed without a length", async () => {
+  const sink = await send(busyAndIdle, [""], { path: "/v1/nothing", config: defaultParsers });
+  expect(Object.fromEntries(sink.request!.headers.set)).toEqual({
+    "x-gateway-destination-endpoint": "192.168.1.2:8000",
+  });
+});
+
+test("with a list of parsers, an unknown path is refused", async () => {
+  const { immediate } = await send(busyAndIdle, ["{}"], { path: "/v1/nothing?a=b" });
+  expect(immediate).toEqual({
+    status: 400,
+    body: "inference error: BadRequest - no parser registered matching path suffix for: /v1/nothing",
+    headers: [],
+  });
+});
+
+test.each([
+  ["/v1/messages", '{"model":"a","messages":[{"role":"user","content":"hi"}]}'],
+  ["/inference/v1/generate", '{"model":"a","token_ids":[1,2,3]}'],
+  ["/v1/chat/completions", '{"model":"a","messages":[{"role":"user","content":"hi"}]}'],
+])(
+  "the default list reads %s: its model is rewritten, and a body without what it needs refused",
+  async (path, body) => {
+    const sink = await send(busyAndIdle, [body], { path, rewrite: "b", config: defaultParsers });
+    expect(bodyOf(sink)).toBe(body.replace('"a"', '"b"'));
+    const { immediate } = await send(busyAndIdle, ['{"model":"a"}'], { path, config: defaultParsers });
+    expect(immediate?.status).toBe(400);
+  },
+);
+
+test("the default list lets a body to count tokens of pass unread and asks for no answer", async () => {
+  const sink = await send(busyAndIdle, ["not json"], { path: "/v1/messages/count_tokens", config: defaultParsers });
+  expect(bodyOf(sink)).toBe("not json");
+  expect(sink.request?.skipResponse).toBe(true);
 });

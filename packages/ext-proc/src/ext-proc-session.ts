@@ -80,8 +80,9 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
     }
   }
 
+  /** What Envoy sends when its client leaves, ahead of a reset: an answer that is not complete has nobody to go to. */
   halfClose(): void {
-    this.#end();
+    this.#end("client-disconnect");
   }
 
   cancelled(): void {
@@ -123,8 +124,8 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
     this.#sendBody("response", [bytes], endOfStream, metadata);
   }
 
-  responseTrailers(): void {
-    this.#stream.send([encodeTrailersResponse("response")]);
+  responseTrailers(metadata?: MetadataObject): void {
+    this.#stream.send([encodeTrailersResponse("response", metadata)]);
   }
 
   /** Sends a body in pieces of at most {@link maxReplyBodyBytes}; the last piece alone carries the end and the metadata. */
@@ -171,11 +172,11 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
     this.#exchange.close("error");
   }
 
-  /** Ends the stream. An answer that is not complete counts as ended by an error. */
-  #end(): void {
+  /** Ends the stream. `cause` is that of an answer that is not complete. */
+  #end(cause: "client-disconnect" | "error" = "error"): void {
     if (this.#over) return;
     this.#over = true;
     this.#stream.end();
-    this.#exchange.close("error");
+    this.#exchange.close(cause);
   }
 }

@@ -1,7 +1,7 @@
 import { clientPreface, errorCode, frameFlag, frameHeaderBytes, frameType, maxFrameBytes } from "./http2-protocol.ts";
 import type { Http2Violation } from "./http2-violation.ts";
 
-/** Takes the frames of one connection. Byte ranges are valid during the call, and stay unchanged afterwards. */
+/** Takes the frames of one connection. Byte ranges are valid during the call. */
 export interface FrameSink {
   /** A whole frame other than DATA. */
   frame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): void;
@@ -43,9 +43,9 @@ export class FrameReader {
     return this.#prefaceRead === clientPreface.length;
   }
 
-  read(chunk: Buffer): void {
+  /** Takes `chunk[0..end)`. */
+  read(chunk: Buffer, end: number): void {
     let at = 0;
-    const end = chunk.length;
     for (; this.#prefaceRead < clientPreface.length && at < end && !this.stopped; at++) {
       if (chunk[at] === clientPreface[this.#prefaceRead]) this.#prefaceRead++;
       else this.#sink.connectionError(errorCode.protocolError, "bad-preface", "not the HTTP/2 connection preface");

@@ -1,4 +1,5 @@
 import { gunzipSync } from "node:zlib";
+import { type PartialMessages, partialMessagesFull } from "./partial-messages.ts";
 import { type RpcEnd, rpcStatus } from "./rpc-transport.ts";
 
 /** First allocation for a message that spans chunks; grows as bytes come, so that a length alone takes no memory. */
@@ -6,12 +7,13 @@ const firstBufferBytes = 131_072;
 
 /**
  * Cuts the bytes of one RPC into messages. Call {@link push} until it gives undefined for the bytes at hand.
- * Messages are slices of what was pushed; one that spans pushes is copied together.
+ * Messages are copies: what is pushed is valid during the call, and would keep far more memory than the message.
  */
 export class GrpcMessageReader {
   readonly #maxBytes: number;
   /** The request's `grpc-encoding`. */
   readonly #gzip: boolean;
+  readonly #partials: PartialMessages;
   #prefixBytes = 0;
   #compressed = 0;
   #length = 0;
@@ -22,9 +24,10 @@ export class GrpcMessageReader {
   /** Why no further message can be read. */
   failure: RpcEnd | undefined;
 
-  constructor(maxBytes: number, gzip: boolean) {
+  constructor(maxBytes: number, gzip: boolean, partials: PartialMessages) {
     this.#maxBytes = maxBytes;
     this.#gzip = gzip;
+    this.#partials = partials;
   }
 
   /** A message has begun and is not complete. */
@@ -61,12 +64,17 @@ export class GrpcMessageReader {
     const wanted = this.#length;
     let message: Buffer;
     if (this.#partial === undefined && end - at >= wanted) {
-      message = chunk.subarray(at, at + wanted);
+      message = Buffer.allocUnsafe(wanted);
+      chunk.copy(message, 0, at, at + wanted);
       at += wanted;
     } else {
       const taken = Math.min(wanted - this.#filled, end - at);
       if (taken > 0) {
         const buffer = this.#room(this.#filled + taken);
+        if (buffer === undefined) {
+          this.failure = partialMessagesFull;
+          return undefined;
+        }
         chunk.copy(buffer, this.#filled, at, at + taken);
         this.#filled += taken;
         at += taken;
@@ -76,18 +84,27 @@ export class GrpcMessageReader {
         return undefined;
       }
       message = this.#partial!.length === wanted ? this.#partial! : this.#partial!.subarray(0, wanted);
-      this.#partial = undefined;
-      this.#filled = 0;
+      this.drop();
     }
     this.#prefixBytes = 0;
     this.used = at - start;
     return this.#compressed === 1 ? this.#inflate(message) : message;
   }
 
-  #room(bytes: number): Buffer {
+  /** Gives up a message that is not complete. Nothing can be read after that. */
+  drop(): void {
+    if (this.#partial === undefined) return;
+    this.#partials.give(this.#partial.length);
+    this.#partial = undefined;
+    this.#filled = 0;
+  }
+
+  /** Memory for so much of the message; undefined when the connection's messages have too much. */
+  #room(bytes: number): Buffer | undefined {
     const partial = this.#partial;
     if (partial !== undefined && partial.length >= bytes) return partial;
     const size = Math.min(this.#length, Math.max(firstBufferBytes, bytes, (partial?.length ?? 0) * 2));
+    if (!this.#partials.take(size - (partial?.length ?? 0))) return undefined;
     const larger = Buffer.allocUnsafeSlow(size);
     if (partial !== undefined) partial.copy(larger, 0, 0, this.#filled);
     this.#partial = larger;

@@ -244,7 +244,7 @@ test("header blocks of node:http2, with its dynamic table and Huffman codes, dec
         throw new Error(violation);
       },
     });
-    socket.on("data", (chunk: Buffer) => reader.read(chunk));
+    socket.on("data", (chunk: Buffer) => reader.read(chunk, chunk.length));
     socket.on("error", () => {});
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -1,6 +1,7 @@
 import type { Deadline } from "./deadline-queue.ts";
 import { GrpcMessageReader } from "./grpc-message-reader.ts";
 import type { OutputQueue } from "./output-queue.ts";
+import type { PartialMessages } from "./partial-messages.ts";
 import { type RpcEnd, type RpcHandler, type RpcMethod, type RpcStream, rpcStatus } from "./rpc-transport.ts";
 import type { StreamTable } from "./stream-table.ts";
 
@@ -53,8 +54,8 @@ export class Http2Call implements RpcStream, Deadline {
   }
 
   /** Hands the RPC to a method. */
-  open(method: RpcMethod, maxReceiveBytes: number, gzip: boolean): void {
-    this.#reader = new GrpcMessageReader(maxReceiveBytes, gzip);
+  open(method: RpcMethod, maxReceiveBytes: number, gzip: boolean, partials: PartialMessages): void {
+    this.#reader = new GrpcMessageReader(maxReceiveBytes, gzip, partials);
     try {
       this.#handler = method(this);
     } catch (error) {
@@ -72,23 +73,23 @@ export class Http2Call implements RpcStream, Deadline {
 
   end(status: RpcEnd = okEnd): void {
     if (this.isOver) return;
-    this.isOver = true;
+    this.#close();
     this.#streams.endCall(this, status, true);
   }
 
   /** The transport ends the RPC with a status. */
   fail(status: RpcEnd): void {
     if (this.isOver) return;
-    this.isOver = true;
+    this.#close();
     this.#streams.endCall(this, status, false);
-    this.#tellCancelled();
+    this.#tellCancelled(status.code);
   }
 
   /** The RPC is over and nothing more can be sent. */
   cancel(): void {
     if (this.isOver) return;
-    this.isOver = true;
-    this.#tellCancelled();
+    this.#close();
+    this.#tellCancelled(rpcStatus.cancelled);
   }
 
   /** Bytes of the request's body. */
@@ -135,9 +136,15 @@ export class Http2Call implements RpcStream, Deadline {
     this.#streams.outputMoved(this);
   }
 
-  #tellCancelled(): void {
+  /** The RPC is over; what has come of its next message is of no use. */
+  #close(): void {
+    this.isOver = true;
+    this.#reader?.drop();
+  }
+
+  #tellCancelled(code: number): void {
     try {
-      this.#handler?.cancelled();
+      this.#handler?.cancelled(code);
     } catch (error) {
       this.#streams.handlerThrew(error);
     }
@@ -147,7 +154,7 @@ export class Http2Call implements RpcStream, Deadline {
   #broken(error: unknown): void {
     this.#streams.handlerThrew(error);
     if (this.isOver) return;
-    this.isOver = true;
+    this.#close();
     this.#streams.endCall(this, { code: rpcStatus.internal, message: "internal error" }, false);
   }
 }

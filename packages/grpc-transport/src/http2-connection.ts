@@ -11,6 +11,7 @@ import type { Http2Violation } from "./http2-violation.ts";
 import { ReceiveWindow } from "./receive-window.ts";
 import type { RpcEnd, RpcMethod } from "./rpc-transport.ts";
 import { type PeerSettings, readSettings } from "./settings-frame.ts";
+import type { ReadSocket } from "./shared-reads.ts";
 import type { SlabPool } from "./slab-pool.ts";
 import { type StreamHost, StreamTable } from "./stream-table.ts";
 
@@ -58,9 +59,10 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
     this.#flush();
   };
 
-  constructor(context: ConnectionContext, socket: Socket) {
+  constructor(context: ConnectionContext, open: ReadSocket) {
     const { limits, clock } = context;
     this.#context = context;
+    const socket = open((bytes, end) => this.#read(bytes, end));
     this.#socket = socket;
     this.#reader = new FrameReader(this);
     this.#writer = new FrameWriter(socket, context.slabs, () => this.#progressed());
@@ -70,7 +72,6 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
     this.#block = new HeaderAssembly(limits.maxHeaderListBytes * 2, limits.maxContinuations);
     this.#window = new ReceiveWindow(Math.max(limits.connectionWindowBytes, defaultWindowBytes));
     socket.setNoDelay(true);
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
     socket.on("end", () => this.#close());
     socket.on("error", () => {});
     socket.on("close", () => this.#gone());
@@ -348,11 +349,11 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
 
   // ---- socket
 
-  #read(chunk: Buffer): void {
+  #read(bytes: Buffer, end: number): void {
     if (this.#isClosing) return;
     this.#watch.read();
     this.#isReading = true;
-    this.#reader.read(chunk);
+    this.#reader.read(bytes, end);
     this.#isReading = false;
     this.#flush();
     if (this.#writer.backlogBytes > this.#context.limits.maxSocketBacklogBytes && !this.#isClosing) {

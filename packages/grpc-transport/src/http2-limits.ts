@@ -11,6 +11,11 @@ export interface Http2Limits {
   /** Bytes that a client may send on a stream before they are read and credited. */
   readonly streamWindowBytes: number;
   readonly connectionWindowBytes: number;
+  /**
+   * Memory of messages that are not complete; the RPC that would take more ends with RESOURCE_EXHAUSTED. At least
+   * `maxReceiveBytes`, so that one message always fits.
+   */
+  readonly maxPartialMessageBytes: number;
   /** Unsent bytes of one stream above which the stream's receive window is not renewed. */
   readonly maxStreamOutputBytes: number;
   /** Unsent bytes of all streams above which the connection's receive window is not renewed; at 4 times it, the stream that sends more is reset. */
@@ -40,6 +45,7 @@ export const defaultHttp2Limits: Http2Limits = {
   maxContinuations: 16,
   streamWindowBytes: 1_048_576,
   connectionWindowBytes: 16_777_216,
+  maxPartialMessageBytes: 268_435_456,
   maxStreamOutputBytes: 1_048_576,
   maxConnectionOutputBytes: 16_777_216,
   maxSocketBacklogBytes: 1_048_576,

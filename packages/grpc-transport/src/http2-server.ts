@@ -5,6 +5,7 @@ import { type ConnectionContext, Http2Connection } from "./http2-connection.ts";
 import { defaultHttp2Keepalive, defaultHttp2Limits, type Http2Keepalive, type Http2Limits } from "./http2-limits.ts";
 import type { Http2Violation } from "./http2-violation.ts";
 import { type RpcServer, type RpcServerOptions, type RpcTls, rpcStatus } from "./rpc-transport.ts";
+import { type ReadSocket, readEvents, SharedReads } from "./shared-reads.ts";
 import { SlabPool } from "./slab-pool.ts";
 
 /** What a server holds at a moment. */
@@ -18,8 +19,6 @@ export interface Http2ServerLoad {
 }
 
 export interface Http2Server extends RpcServer {
-  /** Uses another certificate for connections that come from here on. Throws when it is not valid, and keeps the old one. */
-  reloadTls(tls: RpcTls): void;
   load(): Http2ServerLoad;
 }
 
@@ -70,7 +69,8 @@ class SocketServer implements Http2Server, ConnectionContext {
     this.keepalive = options.keepalive ?? defaultHttp2Keepalive;
     this.deadlines = new DeadlineQueue(this.clock);
     if (options.tls === undefined) {
-      this.#server = createServer((socket) => this.#accept(socket));
+      const reads = new SharedReads();
+      this.#server = createServer({ pauseOnConnect: true }, (socket) => this.#accept(reads.socket(socket), socket));
     } else {
       const server = createTlsServer({ ...tlsOptions(options.tls), handshakeTimeout: this.limits.headerTimeoutMs });
       server.on("secureConnection", (socket) => this.#acceptSecure(socket));
@@ -142,6 +142,12 @@ class SocketServer implements Http2Server, ConnectionContext {
     this.#server.setSecureContext(tlsOptions(tls));
   }
 
+  openStreams(): number {
+    let streams = 0;
+    for (const connection of this.#connections) streams += connection.openStreams;
+    return streams;
+  }
+
   load(): Http2ServerLoad {
     let streams = 0;
     let unsentBytes = 0;
@@ -170,12 +176,12 @@ class SocketServer implements Http2Server, ConnectionContext {
     if (this.#connections.size === 0) this.#whenEmpty?.();
   }
 
-  #accept(socket: Socket): void {
+  #accept(open: ReadSocket, accepted: Socket): void {
     if (this.#isDraining) {
-      socket.destroy();
+      accepted.destroy();
       return;
     }
-    this.#connections.add(new Http2Connection(this, socket));
+    this.#connections.add(new Http2Connection(this, open));
   }
 
   #acceptSecure(socket: TLSSocket): void {
@@ -185,7 +191,7 @@ class SocketServer implements Http2Server, ConnectionContext {
       return;
     }
     socket.disableRenegotiation();
-    this.#accept(socket);
+    this.#accept(readEvents(socket), socket);
   }
 
   #look(): void {
@@ -195,5 +201,11 @@ class SocketServer implements Http2Server, ConnectionContext {
 }
 
 function tlsOptions(tls: RpcTls): TlsOptions {
-  return { cert: tls.cert, key: tls.key, minVersion: tls.minVersion ?? "TLSv1.2", ciphers, ALPNProtocols: ["h2"] };
+  return {
+    cert: tls.cert,
+    key: tls.key,
+    minVersion: tls.minVersion ?? "TLSv1.2",
+    ciphers: tls.ciphers ?? ciphers,
+    ALPNProtocols: ["h2"],
+  };
 }

@@ -29,6 +29,7 @@ export type Http2Violation =
   | "output-overflow"
   | "not-grpc"
   | "message-size"
+  | "partial-messages"
   | "message-malformed";
 
 /** What each violation ends. */
@@ -62,5 +63,6 @@ export const http2Violations: Readonly<Record<Http2Violation, "connection" | "st
   "output-overflow": "stream",
   "not-grpc": "stream",
   "message-size": "stream",
+  "partial-messages": "stream",
   "message-malformed": "stream",
 };

@@ -3,7 +3,7 @@
  * lengths say it all. Source: RFC 7541 appendix B.
  */
 // biome-ignore format: a table, sixteen a row
-const codeBits: readonly number[] = [
+export const codeBits: readonly number[] = [
   13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28,
   28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28,
   6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6,

@@ -37,8 +37,11 @@ export interface RpcHandler {
   message(bytes: Uint8Array): void;
   /** The client will send no more. */
   halfClose(): void;
-  /** The RPC is over before the server ended it: the client cancelled, its deadline passed, the connection broke. */
-  cancelled(): void;
+  /**
+   * The RPC is over before the server ended it: the client cancelled, its deadline passed, the connection broke. `code` is
+   * the RPC's status.
+   */
+  cancelled(code: number): void;
 }
 
 /** Opens RPCs of one method. */
@@ -50,6 +53,8 @@ export interface RpcTls {
   readonly key: string;
   /** Oldest version that is spoken; TLSv1.2 when absent. */
   readonly minVersion?: "TLSv1.2" | "TLSv1.3";
+  /** Suites in OpenSSL's notation, most wanted first; those that RFC 9113 allows when absent. */
+  readonly ciphers?: string;
 }
 
 export interface RpcServerOptions {
@@ -88,6 +93,10 @@ export interface RpcServer {
   drain(timeoutMs: number): Promise<void>;
   /** Ends everything at once. */
   stop(): void;
+  /** Uses another certificate for connections that come from here on. Throws when it is not valid, and keeps the old one. */
+  reloadTls(tls: RpcTls): void;
+  /** RPCs that are not over. */
+  openStreams(): number;
 }
 
 export type RpcServerFactory = (options: RpcServerOptions) => RpcServer;

@@ -9,6 +9,7 @@ import { Http2Call } from "./http2-call.ts";
 import type { ConnectionContext } from "./http2-connection.ts";
 import { errorCode } from "./http2-protocol.ts";
 import type { Http2Violation } from "./http2-violation.ts";
+import { PartialMessages, partialMessagesFull } from "./partial-messages.ts";
 import { RequestHead } from "./request-head.ts";
 import { type RpcEnd, type RpcMethod, rpcStatus } from "./rpc-transport.ts";
 import { SendScheduler } from "./send-scheduler.ts";
@@ -38,6 +39,7 @@ export class StreamTable {
   readonly #head = new RequestHead();
   readonly #calls = new Map<number, Http2Call>();
   readonly #closed = new ClosedStreams();
+  readonly #partials: PartialMessages;
   readonly scheduler: SendScheduler;
   /** The highest stream that the peer has opened. */
   lastId = 0;
@@ -48,12 +50,13 @@ export class StreamTable {
   #dataEnds = false;
 
   constructor(context: ConnectionContext, host: StreamHost, writer: FrameWriter, guard: FloodGuard) {
-    const { maxSocketBacklogBytes, maxHeaderListBytes } = context.limits;
+    const { maxSocketBacklogBytes, maxHeaderListBytes, maxPartialMessageBytes } = context.limits;
     this.#context = context;
     this.#host = host;
     this.#writer = writer;
     this.#guard = guard;
     this.#hpack = new HpackDecoder(tableBytes, maxHeaderListBytes);
+    this.#partials = new PartialMessages(Math.max(maxPartialMessageBytes, context.maxReceiveBytes));
     this.scheduler = new SendScheduler(writer, maxSocketBacklogBytes, (call) => this.#allSent(call));
   }
 
@@ -110,7 +113,9 @@ export class StreamTable {
   }
 
   refuseMessage(call: Http2Call, status: RpcEnd): void {
-    this.#context.violation(status.code === rpcStatus.resourceExhausted ? "message-size" : "message-malformed");
+    const isSize = status.code === rpcStatus.resourceExhausted;
+    const violation = isSize ? "message-size" : "message-malformed";
+    this.#context.violation(status === partialMessagesFull ? "partial-messages" : violation);
     call.fail(status);
   }
 
@@ -214,7 +219,7 @@ export class StreamTable {
       }
       this.#setDeadline(call, timeoutMs);
     }
-    call.open(method, maxReceiveBytes, encoding === "gzip");
+    call.open(method, maxReceiveBytes, encoding === "gzip", this.#partials);
   }
 
   /** Answers a request that is not gRPC. Its body is dropped, and checked, until it ends or its time is up. */

@@ -53,6 +53,8 @@ export interface HttpProxy {
   drain(timeoutMs: number): Promise<void>;
   /** Cuts what is open and closes everything. */
   stop(): Promise<void>;
+  /** Requests that are not answered yet. */
+  openRequests(): number;
 }
 
 /** Creates the built-in data plane. Throws `EPP_HTTP_PROXY_LIMIT` for a limit outside its range. */
@@ -172,6 +174,10 @@ class ProxyServer implements HttpProxy, ProxyContext {
     this.deadlines.stop();
   }
 
+  openRequests(): number {
+    return this.#open;
+  }
+
   lastOnConnection(): boolean {
     return this.#draining;
   }
@@ -261,7 +267,7 @@ class ProxyServer implements HttpProxy, ProxyContext {
     const error = new RequestError("PayloadTooLarge", `request body exceeds ${router.maxRequestBodyBytes} bytes`);
     router.metrics.error(undefined, error.code);
     this.logger.info({ code: error.code, problem: error.message }, "request rejected");
-    const { status, body, headers } = replyFor(error);
+    const { status, body, headers } = replyFor(error, router.errorFormat);
     client.reply(status, body, headers, expectsContinue ? false : undefined);
   }
 

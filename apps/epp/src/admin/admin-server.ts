@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { SecureContextOptions } from "node:tls";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type AttributeKey,
@@ -14,7 +16,16 @@ import {
 } from "@pointsman/core";
 import { AdminService } from "@pointsman/proto/admin";
 import type { PrometheusMetrics } from "@pointsman/telemetry";
+import type { Certificates } from "../process/certificate-files.ts";
 import { decisionMessage } from "./decision-message.ts";
+import { pluginStates } from "./plugin-states.ts";
+import { ProfilePages, profilePrefix } from "./profile-pages.ts";
+
+/** Why a request is not served. */
+export interface AdminRefusal {
+  readonly status: number;
+  readonly body: string;
+}
 
 export interface AdminServerOptions {
   readonly host: string;
@@ -27,6 +38,12 @@ export interface AdminServerOptions {
   readonly plugins: () => readonly NamedPlugin[];
   /** The effective configuration as YAML. */
   readonly configYaml: () => string;
+  /** Serve profiles of the process. */
+  readonly profiles: boolean;
+  /** Speak TLS; clients need a certificate where their CA is given. Plain HTTP when absent. */
+  readonly tls?: Certificates;
+  /** Asked before each request, whatever its path; `undefined` lets it pass. Everybody may do everything when absent. */
+  authorize?(request: IncomingMessage): Promise<AdminRefusal | undefined>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -34,17 +51,23 @@ export interface AdminServerOptions {
 export interface AdminServer {
   start(): Promise<{ readonly port: number }>;
   stop(): Promise<void>;
+  /** Uses other certificates for connections that come from here on. Throws when they are not valid, and keeps the old ones. */
+  reloadTls(certificates: Certificates): void;
 }
 
 /** The adapter's request and response, which cover HTTP/1.1 and HTTP/2. */
 type HttpHandler = NonNullable<Parameters<typeof connectNodeAdapter>[0]["fallback"]>;
+type HttpRequest = Parameters<HttpHandler>[0];
+type HttpResponse = Parameters<HttpHandler>[1];
 
+const statePath = "/debug/plugins/state";
 /** Most decisions in one answer. */
 const maxDecisions = 1000;
 
-/** Serves metrics, plugin state and the admin API on one port, in plain HTTP. */
+/** Serves metrics, plugin state, profiles and the admin API on one port, over HTTP/1.1 with or without TLS. */
 export function createAdminServer(options: AdminServerOptions): AdminServer {
-  const { decisions, endpoints, clock } = options;
+  const { decisions, endpoints, clock, authorize } = options;
+  const profiles = options.profiles ? new ProfilePages() : undefined;
   const connect = connectNodeAdapter({
     routes(router) {
       router.service(AdminService, {
@@ -76,20 +99,40 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
       });
     },
     fallback: (request, response) => {
-      serveHttp(request, response, options).catch((thrown: unknown) => {
-        options.logger.error({ path: request.url, problem: errorText(thrown) }, "admin request failed");
-        if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
-        response.end("internal error; see the log\n");
-      });
+      serveHttp(request, response, options, profiles).catch((thrown: unknown) => failed(request, response, thrown));
     },
   });
-  let server: Server | undefined;
+  function failed(request: HttpRequest, response: HttpResponse, thrown: unknown): void {
+    options.logger.error({ path: request.url, problem: errorText(thrown) }, "admin request failed");
+    if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
+    response.end("internal error; see the log\n");
+  }
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    if (authorize === undefined) {
+      void connect(request, response);
+      return;
+    }
+    authorize(request).then(
+      (refusal) => {
+        if (refusal === undefined) {
+          void connect(request, response);
+          return;
+        }
+        response.writeHead(refusal.status, { "content-type": "text/plain; charset=utf-8" });
+        response.end(`${refusal.body}\n`);
+      },
+      (thrown: unknown) => failed(request, response, thrown),
+    );
+  };
+  let server: Server | TlsServer | undefined;
   return {
     start: () =>
       new Promise((resolve, reject) => {
-        server = createServer({ requestTimeout: 30_000, maxHeaderSize: 16 * 1024 }, (request, response) => {
-          void connect(request, response);
-        });
+        const limits = { requestTimeout: 30_000, maxHeaderSize: 16 * 1024 };
+        server =
+          options.tls === undefined
+            ? createServer(limits, handle)
+            : createTlsServer({ ...limits, handshakeTimeout: 10_000, ...tlsContext(options.tls) }, handle);
         server.once("error", reject);
         server.listen(options.port, options.host, () => {
           // Listening on a host and port, so the address is no pipe name.
@@ -105,7 +148,16 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
+    reloadTls(certificates) {
+      if (server === undefined || !("setSecureContext" in server)) throw new Error("the admin port speaks plain HTTP");
+      server.setSecureContext(tlsContext(certificates));
+    },
   };
+}
+
+function tlsContext({ cert, key, clientCa }: Certificates): SecureContextOptions & { requestCert?: boolean } {
+  const own = { cert, key, minVersion: "TLSv1.2" } as const;
+  return clientCa === undefined ? own : { ...own, ca: clientCa, requestCert: true };
 }
 
 function matcher(requestId: string): (trace: { readonly requestId: string }) => boolean {
@@ -123,37 +175,39 @@ function signalOf(endpoint: Endpoint, key: AttributeKey<unknown>, nowMs: number)
 }
 
 async function serveHttp(
-  request: Parameters<HttpHandler>[0],
-  response: Parameters<HttpHandler>[1],
+  request: HttpRequest,
+  response: HttpResponse,
   options: AdminServerOptions,
+  profiles: ProfilePages | undefined,
 ): Promise<void> {
-  const path = (request.url ?? "/").split("?", 1)[0]!;
+  const [path = "/", query = ""] = (request.url ?? "/").split("?", 2);
   const send = (status: number, type: string, body: string, headers: Record<string, string> = {}): void => {
     response.writeHead(status, { "content-type": type, ...headers });
     if (request.method === "HEAD") response.end();
     else response.end(body);
   };
-  if (path !== "/metrics" && path !== "/debug/plugins/state") {
-    send(404, "text/plain", `no page ${path}; there are /metrics, /debug/plugins/state and the admin API\n`);
+  const profile = path.startsWith(profilePrefix) ? profiles : undefined;
+  if (path !== "/metrics" && path !== statePath && profile === undefined) {
+    const known = `/metrics, ${statePath}${profiles === undefined ? "" : `, ${profilePrefix}`} and the admin API`;
+    send(404, "text/plain", `no page ${path}; there are ${known}\n`);
     return;
   }
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    send(405, "text/plain", "only GET is allowed\n", { allow: "GET, HEAD" });
+  const methods = path === "/metrics" ? ["GET", "HEAD"] : ["GET"];
+  if (!methods.includes(request.method ?? "")) {
+    send(405, "text/plain", "only GET is allowed\n", { allow: methods.join(", ") });
     return;
   }
   if (path === "/metrics") send(200, options.metrics.contentType, await options.metrics.page());
-  else send(200, "application/json", `${JSON.stringify(pluginStates(options), null, 2)}\n`);
-}
-
-function pluginStates({ plugins, clock }: AdminServerOptions): unknown {
-  const states = plugins().map(({ name, type, instance }) => {
-    if (instance.dumpState === undefined)
-      return [name, { name, type, message: "plugin does not support state collection" }];
-    try {
-      return [name, { name, type, state: instance.dumpState() }];
-    } catch (thrown: unknown) {
-      return [name, { name, type, message: `failed to dump plugin state: ${errorText(thrown)}` }];
-    }
-  });
-  return { timestamp: new Date(clock.wallTime()).toISOString(), plugins: Object.fromEntries(states) };
+  else if (path === statePath) send(200, "application/json", pluginStates(options.plugins(), options.clock));
+  else if (profile !== undefined) {
+    const left = new AbortController();
+    response.on("close", () => left.abort());
+    const { status, contentType, body, fileName } = await profile.answer(
+      path.slice(profilePrefix.length),
+      new URLSearchParams(query),
+      left.signal,
+    );
+    const disposition = fileName === undefined ? undefined : `attachment; filename="${fileName}"`;
+    send(status, contentType, body, disposition === undefined ? {} : { "content-disposition": disposition });
+  }
 }

@@ -3,12 +3,22 @@ import { noMetrics, silentLogger } from "@pointsman/core";
 import { Datastore } from "@pointsman/datastore";
 import { flagTable } from "../flags/flag-table.ts";
 import { parseFlags } from "../flags/parse-flags.ts";
+import { minRefreshMs } from "../flags/serve-options.ts";
 import { loadGraph } from "../process/load-graph.ts";
 import type { Command } from "./commands.ts";
+import { describeWork } from "./describe-work.ts";
 import { complain, exitCode, print } from "./output.ts";
 
+/** Flags of a start that change what a configuration means. */
+const startFlags: ReadonlySet<string> = new Set([
+  "allow-experimental-plugins",
+  "config-text",
+  "refresh-metrics-interval",
+  "request-metrics",
+]);
+
 const checkFlags = [
-  ...flagTable.filter((flag) => flag.name === "allow-experimental-plugins" || flag.name === "config-text"),
+  ...flagTable.filter(({ name }) => startFlags.has(name)),
   { name: "print", kind: "boolean", default: "false", help: "Print the effective configuration, defaults included." },
   { name: "json", kind: "boolean", default: "false", help: "Print the problems as JSON." },
 ] as const;
@@ -49,6 +59,13 @@ export const checkCommand: Command = {
     const errors = problems.filter((problem) => problem.severity === "error").length;
     if (flags.values.get("print") === true && effective !== undefined && errors === 0) print(printEffective(effective));
     if (flags.values.get("json") !== true) {
+      if (graph !== undefined && effective !== undefined) {
+        const lines = await describeWork(graph, effective, {
+          refreshMetricsIntervalMs: Math.max(minRefreshMs, Number(flags.values.get("refresh-metrics-interval"))),
+          requestMetrics: flags.values.get("request-metrics") === true,
+        });
+        for (const line of lines) complain(line);
+      }
       const counted = `${errors} ${errors === 1 ? "error" : "errors"}, ${problems.length - errors} warnings`;
       complain(errors === 0 ? `ok (${counted})` : counted);
     }

@@ -43,6 +43,13 @@ export const commands: ReadonlyMap<string, LazyCommand> = new Map<string, LazyCo
     },
   ],
   [
+    "replay",
+    {
+      summary: "replays a trace against simulated servers: epp replay A.yaml [B.yaml] --trace FILE [--json]",
+      load: async () => (await import("./replay.ts")).replayCommand,
+    },
+  ],
+  [
     "envoy-config",
     {
       summary: "prints a bootstrap for Envoy in front of this picker: epp envoy-config > envoy.yaml",

@@ -59,10 +59,10 @@ test("every problem of a command line is told, with what would be right", () => 
 });
 
 test("a flag without effect is accepted and said once", () => {
-  const parsed = parseFlags(["--zap-encoder", "json", "--tracing=false", "--tracing=false"]);
+  const parsed = parseFlags(["--zap-encoder", "json", "--zap-devel", "--zap-devel=false"]);
   expect("warnings" in parsed && parsed.warnings).toEqual([
     "flag --zap-encoder has no effect: logs are JSON lines",
-    "flag --tracing has no effect: tracing is not part of this version",
+    "flag --zap-devel has no effect: logs are JSON lines",
   ]);
 });
 
@@ -97,6 +97,7 @@ test.each([
   [["-v=-1"], "info"],
   [["--zap-log-level=error", "-v=5"], "error"],
   [["--zap-log-level=5"], "debug"],
+  [["--zap-log-level=panic"], "silent"],
 ])("%j logs at %s", (args, level) => {
   expect(options(args)).toMatchObject({ logLevel: level });
 });
@@ -109,7 +110,7 @@ test("flags that exclude each other are refused together", () => {
       'unexpected argument "extra"; see --help for the commands',
       "--config-file and --config-text exclude each other; give one",
       "--endpoints-file goes with the built-in configuration only; in a configuration of your own add a file-discovery plugin",
-      '--zap-log-level: "loud" is not debug, info, error or a verbosity',
+      '--zap-log-level: "loud" is not debug, info, error, panic or a verbosity',
     ],
   });
 });
@@ -119,4 +120,57 @@ test("a refresh interval below 50ms is raised and said", () => {
     refreshMetricsIntervalMs: 50,
     warnings: ["--refresh-metrics-interval is below 50ms; 50ms is used"],
   });
+});
+
+test.each([
+  ["", undefined, []],
+  ["VersionTLS12", "TLSv1.2", []],
+  ["VersionTLS13", "TLSv1.3", []],
+  ["VersionTLS10", "TLSv1.2", ["--tls-min-version=VersionTLS10: TLS 1.2 is the lowest version, as HTTP/2 demands"]],
+])("the lowest TLS version %j is %s", (text, tlsMinVersion, warnings) => {
+  expect(options([`--tls-min-version=${text}`])).toMatchObject({ tlsMinVersion, warnings });
+});
+
+test("TLS settings that cannot work stop the start, those that do nothing are said", () => {
+  expect(problems("--tls-min-version=TLS1.2")[0]).toContain(
+    "is not one of VersionTLS10, VersionTLS11, VersionTLS12, VersionTLS13",
+  );
+  expect(
+    options(["--tls-cipher-suites=TLS_AES_128_GCM_SHA256,TLS_NO", "--metrics-client-ca-file=ca.crt"]),
+  ).toMatchObject({
+    problems: [
+      expect.stringContaining('"TLS_NO" is not a cipher suite'),
+      '"metrics-client-ca-file" requires "metrics-cert-dir"',
+    ],
+  });
+  expect(options(["--metrics-cert-dir=certs", "--metrics-endpoint-auth=false"])).toMatchObject({
+    problems: [expect.stringContaining('"metrics-cert-dir" requires')],
+  });
+  expect(options(["--enable-cert-reload"])).toMatchObject({
+    warnings: ["--enable-cert-reload has no effect without --cert-path"],
+  });
+  expect(options(["--secure-serving=false", "--cert-path=c", "--enable-cert-reload"])).toMatchObject({
+    warnings: ["--cert-path, --enable-cert-reload without effect: --secure-serving is false"],
+  });
+  expect(
+    options(["--metrics-cert-dir=certs", "--metrics-client-ca-file=ca.crt", "--metrics-endpoint-auth=false"]),
+  ).toMatchObject({ metricsCertDirectory: "certs", metricsClientCaFile: "ca.crt" });
+});
+
+test.each([
+  [[], {}, false],
+  [["--tracing"], {}, true],
+  [["--tracing=false"], { OTEL_TRACES_EXPORTER: "otlp" }, false],
+  [[], { OTEL_TRACES_EXPORTER: "otlp" }, true],
+])("%j with %j traces: %s", (args, environment, tracing) => {
+  expect(options(args, environment)).toMatchObject({ tracing });
+});
+
+test.each([
+  [[], {}, false],
+  [[], { KUBERNETES_SERVICE_HOST: "10.0.0.1" }, true],
+  [["--drain-whole-window=false"], { KUBERNETES_SERVICE_HOST: "10.0.0.1" }, false],
+  [["--drain-whole-window=true"], {}, true],
+])("%j with %j keeps the whole drain window: %s", (args, environment, drainWholeWindow) => {
+  expect(options(args, environment)).toMatchObject({ drainWholeWindow });
 });

@@ -5,13 +5,22 @@ import {
   admitAll,
   type Clock,
   type DecisionLog,
+  type DecisionTrace,
   type Endpoint,
+  type ErrorFormat,
+  type ExchangeObserver,
   hasRole,
+  type InFlightRequests,
+  type InferenceRequest,
   type Logger,
   type MetricsRegistry,
+  type ModelRewrites,
   type NamedPlugin,
+  type Objectives,
   ParserSelection,
   PluginCalls,
+  PREFIX_MATCH,
+  type PrefixMatch,
   RequestControl,
   RequestMetrics,
   type Role,
@@ -21,6 +30,7 @@ import {
   shedWhenSaturated,
   type Timers,
 } from "@pointsman/core";
+import { requestWork } from "./request-work.ts";
 
 export interface RouterEnvironment {
   readonly endpoints: () => readonly Endpoint[];
@@ -35,11 +45,29 @@ export interface RouterEnvironment {
   readonly ignoreSubsetHint: boolean;
   /** Endpoint attributes whose values and ages go into decision records. */
   readonly recordedSignals: readonly AttributeKey<unknown>[];
+  /** Metrics of requests are a reason to read bodies and answers; see {@link requestWork}. True when absent. */
+  readonly requestMetrics?: boolean;
+  /** How refusals are written; text when absent. */
+  readonly errorFormat?: ErrorFormat;
+  readonly objectives?: Objectives;
+  readonly rewrites?: ModelRewrites;
+  /** Where requests in flight are kept for those who evict; absent where nobody does. */
+  readonly inFlight?: InFlightRequests;
+  /** Follows requests and their decisions; absent without tracing. */
+  readonly tracing?: {
+    readonly observer: ExchangeObserver;
+    onDecision(request: InferenceRequest, decision: DecisionTrace): void;
+  };
 }
 
 /** Wires a plugin graph into what data planes enter through. */
 export function createRouter(graph: PluginGraph, environment: RouterEnvironment): Router {
-  const { clock, logger, metrics, timers } = environment;
+  const { clock, logger, metrics, timers, objectives, rewrites, inFlight, tracing } = environment;
+  const work = requestWork(graph, {
+    requestMetrics: environment.requestMetrics ?? true,
+    rewrites: rewrites !== undefined,
+    eviction: inFlight !== undefined,
+  });
   const calls = new PluginCalls(metrics, logger);
   const scheduler = new Scheduler({
     profiles: graph.profiles,
@@ -62,9 +90,13 @@ export function createRouter(graph: PluginGraph, environment: RouterEnvironment)
       graph.saturationDetector === undefined
         ? admitAll
         : shedWhenSaturated(graph.saturationDetector, environment.endpoints),
+    ...(objectives === undefined ? {} : { objectives }),
+    ...(rewrites === undefined ? {} : { rewrites }),
     ignoreSubsetHint: environment.ignoreSubsetHint,
+    prefixMatches: prefixMatches(graph),
     recordedSignals: environment.recordedSignals,
     decisions: environment.decisions,
+    ...(tracing === undefined ? {} : { onDecision: tracing.onDecision }),
     calls,
     clock,
     timers,
@@ -82,5 +114,18 @@ export function createRouter(graph: PluginGraph, environment: RouterEnvironment)
     newRequestId: randomUUID,
     maxRequestBodyBytes: environment.maxRequestBodyBytes,
     emitScores: environment.emitScores,
+    readsRequestBodies: work.body.length > 0,
+    readsResponses: work.response.length > 0,
+    errorFormat: environment.errorFormat ?? "text",
+    ...(inFlight === undefined ? {} : { inFlight }),
+    ...(tracing === undefined ? {} : { observer: tracing.observer }),
   };
+}
+
+/** Whatever producer tells of prefixes: the one that plugins read, else the default one. */
+function prefixMatches(graph: PluginGraph): readonly AttributeKey<PrefixMatch>[] {
+  const byDefault = PREFIX_MATCH.from();
+  const read = graph.consumed.filter(({ dataType }) => dataType === byDefault.dataType);
+  // Keys of one data type have one value type.
+  return read.length === 0 ? [byDefault] : (read as AttributeKey<PrefixMatch>[]);
 }

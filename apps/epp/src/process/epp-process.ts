@@ -4,8 +4,11 @@ import {
   EppError,
   errorText,
   hasRole,
+  type InFlightRequests,
   type Logger,
   type MetricsRegistry,
+  type ModelRewrites,
+  type Objectives,
   systemClock,
 } from "@pointsman/core";
 import type { Datastore } from "@pointsman/datastore";
@@ -19,13 +22,21 @@ import {
 import { createHttpProxy, type HttpProxy } from "@pointsman/http-proxy";
 import { createScraper } from "@pointsman/metrics-scraper";
 import type { PrometheusMetrics } from "@pointsman/telemetry";
+import type { Tracing } from "@pointsman/tracing";
 import { type AdminServer, createAdminServer } from "../admin/admin-server.ts";
 import type { ServeOptions } from "../flags/serve-options.ts";
+import { type CertificateFiles, type Certificates, readCertificates } from "./certificate-files.ts";
+import { CertificateWatch } from "./certificate-watch.ts";
 import { createRouter } from "./create-router.ts";
+import { drainWindow } from "./drain-window.ts";
 import { eppHealth } from "./epp-health.ts";
+import { extProcTls, rpcTls } from "./ext-proc-tls.ts";
 import { createPoolGauges } from "./pool-gauges.ts";
-import { createTimers } from "./process-timers.ts";
-import { loadTls, selfSignedTls } from "./self-signed.ts";
+import { createTimers, type OwnedTimers } from "./process-timers.ts";
+import { withStreamMetrics } from "./stream-metrics.ts";
+
+/** Time for open requests after the drain window; with it and the stop, a pod's grace period of 130 s is enough. */
+const gracefulStopMs = 90_000;
 
 export interface EppParts {
   readonly options: ServeOptions;
@@ -34,6 +45,12 @@ export interface EppParts {
   readonly datastore: Datastore;
   readonly logger: Logger;
   readonly metrics: PrometheusMetrics;
+  readonly objectives?: Objectives;
+  readonly rewrites?: ModelRewrites;
+  /** Where requests in flight are kept for those who evict. */
+  readonly inFlight?: InFlightRequests;
+  /** Stopped with the process, after everything that it follows. */
+  readonly tracing?: Tracing;
 }
 
 /** Ports that are open after the start. */
@@ -50,6 +67,8 @@ export class EppProcess {
   readonly #stops: { readonly what: string; readonly stop: () => void | Promise<void> }[] = [];
   #extProc: RpcServer | undefined;
   #proxy: HttpProxy | undefined;
+  #timers: OwnedTimers | undefined;
+  #started = false;
   #discovered = false;
   #draining = false;
 
@@ -57,10 +76,17 @@ export class EppProcess {
     this.#parts = parts;
   }
 
+  /** All ports are open. */
+  get isStarted(): boolean {
+    return this.#started;
+  }
+
   /** Starts everything: admin port first, discovery, then the ports that serve requests. On failure nothing stays open. */
   async start(): Promise<EppPorts> {
     try {
-      return await this.#start();
+      const ports = await this.#start();
+      this.#started = true;
+      return ports;
     } catch (thrown: unknown) {
       await this.#stopAll();
       throw thrown;
@@ -68,17 +94,25 @@ export class EppProcess {
   }
 
   async #start(): Promise<EppPorts> {
-    const { options, graph, datastore, logger, metrics } = this.#parts;
+    const { options, graph, datastore, logger, metrics, objectives, rewrites, inFlight, tracing } = this.#parts;
     const clock = systemClock;
     const endpoints = () => datastore.snapshot();
+    if (tracing !== undefined) this.#stops.push({ what: "tracing", stop: () => tracing.shutdown() });
+    // What the flags name must be there before anything opens.
+    const tls = await extProcTls(options);
     const timers = createTimers("process", logger);
+    this.#timers = timers;
     this.#stops.push({ what: "timers", stop: () => timers.stopAll() });
-    const decisions = new DecisionLog(options.decisionLogSize, clock);
+    // Spans are made out of records, so there are some.
+    const records = Math.max(options.decisionLogSize, tracing === undefined ? 0 : 1);
+    const decisions = new DecisionLog(records, clock, tracing !== undefined);
 
     for (const { instance } of graph.plugins) {
       if (hasRole(instance, "endpointListener")) datastore.subscribe(instance);
     }
     const signals = graph.consumed.filter((key) => key.scope === "endpoint");
+    const adminFiles = adminCertificates(options);
+    const adminTls = adminFiles === undefined ? undefined : await readCertificates(adminFiles);
     const admin: AdminServer = createAdminServer({
       host: options.bindAddress,
       port: options.metricsPort,
@@ -89,11 +123,16 @@ export class EppProcess {
       signals: () => signals,
       plugins: () => graph.plugins,
       configYaml: () => printEffective(this.#parts.effective),
+      profiles: options.pprof,
+      ...(adminTls === undefined ? {} : { tls: adminTls }),
       clock,
       logger,
     });
     const { port: metricsPort } = await listen("metrics-port", options.metricsPort, () => admin.start());
     this.#stops.push({ what: "admin server", stop: () => admin.stop() });
+    if (adminFiles !== undefined && adminTls !== undefined) {
+      this.#follow("metrics", adminFiles, adminTls, (next) => admin.reloadTls(next));
+    }
 
     infoMetric(metrics);
     const gauges = createPoolGauges({
@@ -102,6 +141,7 @@ export class EppProcess {
       endpoints,
       clock,
       stalenessMs: options.stalenessMs,
+      scraped: graph.sources.length > 0,
     });
     // Computed when the page is read, so that it is never older than the page.
     metrics.beforePage(() => gauges.update());
@@ -137,6 +177,12 @@ export class EppProcess {
       emitScores: options.emitScores,
       ignoreSubsetHint: options.ignoreSubsetHint,
       recordedSignals: signals,
+      requestMetrics: options.requestMetrics,
+      errorFormat: options.errorFormat,
+      ...(objectives === undefined ? {} : { objectives }),
+      ...(rewrites === undefined ? {} : { rewrites }),
+      ...(inFlight === undefined ? {} : { inFlight }),
+      ...(tracing === undefined ? {} : { tracing }),
     });
     const checks = eppHealth({
       synced: () => this.#discovered,
@@ -145,13 +191,11 @@ export class EppProcess {
       plugins: graph.plugins,
     });
     const health = healthMethods(checks);
-    const methods = new Map([[processMethod, extProcMethod(() => router)]]);
+    const extProcRpc = extProcMethod(() => router);
+    const methods = new Map([
+      [processMethod, options.streamMetrics ? withStreamMetrics(extProcRpc, metrics, clock) : extProcRpc],
+    ]);
     if (options.healthOnExtProcPort) for (const [path, method] of health) methods.set(path, method);
-    const tls = !options.secureServing
-      ? undefined
-      : options.certPath === ""
-        ? await selfSignedTls()
-        : await loadTls(options.certPath);
     const createServer = serverFactory(options.extProcTransport, metrics, logger);
     const extProc = createServer({
       host: options.bindAddress,
@@ -159,11 +203,15 @@ export class EppProcess {
       methods,
       maxReceiveBytes: options.maxReceiveBytes,
       ...(options.maxSendBytes === undefined ? {} : { maxSendBytes: options.maxSendBytes }),
-      ...(tls === undefined ? {} : { tls }),
+      ...(tls === undefined ? {} : { tls: tls.tls }),
     });
     const extProcPort = await listen("grpc-port", options.grpcPort, () => extProc.start());
     this.#extProc = extProc;
     this.#stops.push({ what: "ext_proc server", stop: () => extProc.stop() });
+    if (tls?.follow !== undefined) {
+      const { files, current } = tls.follow;
+      this.#follow("ext_proc", files, current, (next) => extProc.reloadTls(rpcTls(next, options)));
+    }
 
     let proxyPort: number | undefined;
     if (options.httpProxyPort !== undefined) {
@@ -194,15 +242,47 @@ export class EppProcess {
   }
 
   /**
-   * Turns unhealthy, takes no new requests, lets open ones finish within the drain time-out, then stops everything.
-   * Data keeps being scraped until the last request is done.
+   * Turns unhealthy at once and serves on for the drain window, so that whoever sends requests can turn away. Then takes
+   * no new ones, gives the open ones up to 90 s, and stops everything. Data is scraped until the last request is done.
    */
   async drain(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
-    const { drainTimeoutMs } = this.#parts.options;
-    await Promise.all([this.#extProc?.drain(drainTimeoutMs), this.#proxy?.drain(drainTimeoutMs)]);
+    const { options, logger } = this.#parts;
+    const [extProc, proxy, timers] = [this.#extProc, this.#proxy, this.#timers];
+    const open = (): number => (extProc?.openStreams() ?? 0) + (proxy?.openRequests() ?? 0);
+    if (timers !== undefined) {
+      await drainWindow({ timeoutMs: options.drainTimeoutMs, whole: options.drainWholeWindow, open, timers });
+    }
+    logger.info({ open: open() }, "drain window over: no new requests");
+    await Promise.all([extProc?.drain(gracefulStopMs), proxy?.drain(gracefulStopMs)]);
     await this.#stopAll();
+  }
+
+  /** Ends everything at once. */
+  async stop(): Promise<void> {
+    this.#draining = true;
+    await this.#stopAll();
+  }
+
+  /** Puts certificates to use when their files change. */
+  #follow(server: string, files: CertificateFiles, current: Certificates, use: (next: Certificates) => void): void {
+    const { metrics, logger } = this.#parts;
+    const reloads = metrics.counter({
+      name: "llm_d_epp_certificate_reloads_total",
+      help: "Changes of certificate files by what became of them.",
+      labelNames: ["server", "result"],
+    });
+    const watch = new CertificateWatch({
+      files,
+      current,
+      use,
+      timers: createTimers(`certificate-watch ${server}`, logger),
+      logger,
+      succeeded: reloads.labels(server, "success"),
+      failed: reloads.labels(server, "failure"),
+    });
+    this.#stops.push({ what: `certificate watch of ${server}`, stop: () => watch.stop() });
   }
 
   async #stopAll(): Promise<void> {
@@ -214,6 +294,17 @@ export class EppProcess {
       }
     }
   }
+}
+
+/** Files of the metrics port's TLS; `undefined` for plain HTTP. */
+function adminCertificates(options: ServeOptions): CertificateFiles | undefined {
+  if (options.metricsCertDirectory === "") return undefined;
+  const file = options.metricsClientCaFile;
+  return {
+    flag: "metrics-cert-dir",
+    directory: options.metricsCertDirectory,
+    ...(file === "" ? {} : { clientCa: { flag: "metrics-client-ca-file", file } }),
+  };
 }
 
 /** The chosen transport, with what it reports going to metrics and the log. */

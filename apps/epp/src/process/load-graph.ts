@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { type ConfigInput, type LoadOutcome, loadConfig } from "@pointsman/config";
-import { errorText, type Logger, type MetricsRegistry, systemClock } from "@pointsman/core";
+import { type Clock, errorText, type Logger, type MetricsRegistry, systemClock, type Timers } from "@pointsman/core";
 import type { Datastore } from "@pointsman/datastore";
 import { PluginRegistry } from "../registry/plugin-registry.ts";
 import { createTimers } from "./process-timers.ts";
@@ -74,22 +74,24 @@ export async function loadGraph(
     readonly logger: Logger;
     readonly metrics: MetricsRegistry;
     readonly datastore: Datastore;
+    /** Another time and other random numbers than the process's own. */
+    readonly virtual?: { readonly clock: Clock; timersFor(name: string): Timers; random(): number };
   },
 ): Promise<LoadOutcome | Unreadable> {
   const input = await readInput(source);
   if (input !== undefined && "unreadable" in input) return input;
-  const { logger, metrics, datastore } = process;
+  const { logger, metrics, datastore, virtual } = process;
   return loadConfig(input, {
     resolver: new PluginRegistry(input?.baseDirectory ?? globalThis.process.cwd()),
     allowExperimental: process.allowExperimental,
     environment: {
       logger,
       metrics,
-      clock: systemClock,
+      clock: virtual?.clock ?? systemClock,
       stalenessMs: process.stalenessMs,
-      random: Math.random,
+      random: virtual === undefined ? Math.random : () => virtual.random(),
       endpoints: () => datastore.snapshot(),
-      timersFor: (name: string) => createTimers(name, logger),
+      timersFor: (name: string) => virtual?.timersFor(name) ?? createTimers(name, logger),
     },
   });
 }

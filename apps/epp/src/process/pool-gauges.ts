@@ -14,11 +14,13 @@ export function createPoolGauges(options: {
   readonly endpoints: () => readonly Endpoint[];
   readonly clock: Clock;
   readonly stalenessMs: number;
+  /** Endpoints are scraped: one without a fresh signal is not ready. Otherwise nothing speaks against any. */
+  readonly scraped: boolean;
 }): { update(): void } {
   const gauge = (name: string, help: string) =>
     options.metrics.gauge({ name: `llm_d_epp_${name}`, help, labelNames: ["name"] }).labels(options.pool);
   const known = gauge("known_endpoints", "Endpoints that discovery reports.");
-  const ready = gauge("ready_endpoints", "Endpoints with at least one fresh signal.");
+  const ready = gauge("ready_endpoints", "Endpoints with at least one fresh signal; all, if none is scraped.");
   const averages = [
     {
       key: KV_CACHE_USAGE,
@@ -37,7 +39,9 @@ export function createPoolGauges(options: {
           : undefined;
       known.set(endpoints.length);
       ready.set(
-        endpoints.filter((endpoint) => averages.some(({ key }) => fresh(endpoint, key.index) !== undefined)).length,
+        options.scraped
+          ? endpoints.filter((endpoint) => averages.some(({ key }) => fresh(endpoint, key.index) !== undefined)).length
+          : endpoints.length,
       );
       for (const { key, gauge: average } of averages) {
         let sum = 0;
