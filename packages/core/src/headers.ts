@@ -30,6 +30,12 @@ export class Headers {
     return undefined;
   }
 
+  /** Value of the first header of this lower-case name. */
+  first(name: string): string | undefined {
+    const index = this.names.indexOf(name);
+    return index === -1 ? undefined : this.values[index];
+  }
+
   has(name: string): boolean {
     return this.names.includes(name);
   }

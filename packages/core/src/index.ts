@@ -6,7 +6,9 @@ export {
   internAttribute,
 } from "./attributes/attribute-key.ts";
 export { RequestAttributes } from "./attributes/attribute-store.ts";
+export { configuredMetric } from "./attributes/configured-metric.ts";
 export { ENCODER_MATCH, type EncoderMatch } from "./attributes/encoder-match.ts";
+export { EXPECTED_LATENCY, type ExpectedLatency } from "./attributes/expected-latency.ts";
 export { IN_FLIGHT_LOAD, type InFlightLoad, UNCACHED_REQUEST_TOKENS } from "./attributes/inflight-load.ts";
 export { LATENCY_PREDICTION, type LatencyPrediction } from "./attributes/latency-prediction.ts";
 export {
@@ -20,6 +22,7 @@ export {
   WAITING_MODELS,
   WAITING_QUEUE_SIZE,
 } from "./attributes/metric-attributes.ts";
+export { MULTICLUSTER_KV_CACHE_UTILIZATION, MULTICLUSTER_QUEUE_SIZE } from "./attributes/multicluster-metrics.ts";
 export { PEER_ENDPOINT } from "./attributes/peer-endpoint.ts";
 export { PREFIX_MATCH, type PrefixMatch } from "./attributes/prefix-match.ts";
 export { AGENT_IDENTITY, SESSION_ID } from "./attributes/request-attributes.ts";
@@ -30,9 +33,11 @@ export {
   type TokenizedPrompt,
 } from "./attributes/tokenized-prompt.ts";
 export { TOPOLOGY, type Topology } from "./attributes/topology.ts";
+export { sharedTopologyLevel, type TopologyLevel, topologyLevels } from "./attributes/topology-level.ts";
+export { BoundedValues } from "./bounded-values.ts";
 export { type Clock, systemClock, type Timers } from "./clock.ts";
 export { DecisionLog } from "./decision/decision-log.ts";
-export type { DecisionTrace } from "./decision/decision-record.ts";
+export { type DecisionTrace, type ScoreSummary, summarizeScores } from "./decision/decision-record.ts";
 export {
   type CandidateView,
   type DecisionView,
@@ -73,6 +78,10 @@ export type {
   EndpointEvent,
   EndpointListener,
   EndpointSink,
+  KubernetesEvent,
+  KubernetesListener,
+  KubernetesObject,
+  KubernetesResource,
   PollingExtractor,
   PollingSource,
   PollTarget,
@@ -129,8 +138,11 @@ export type {
 } from "./plugin/scheduling-plugins.ts";
 export { InferenceRequest, type MetadataObject, type MetadataValue } from "./request.ts";
 export { type AdmissionController, admitAll, shedWhenSaturated } from "./request-control/admission.ts";
-export { Exchange, type Router, replyFor } from "./request-control/exchange.ts";
+export { type ErrorFormat, evictionReply, replyFor } from "./request-control/error-reply.ts";
+export { Exchange, type Router } from "./request-control/exchange.ts";
+export type { ExchangeEnd, ExchangeObserver, ExchangeWatch } from "./request-control/exchange-observer.ts";
 export type { ExchangeSink, ImmediateReply, RoutedRequest } from "./request-control/exchange-sink.ts";
+export { type InFlightRequest, InFlightRequests } from "./request-control/in-flight-requests.ts";
 export type { ModelRewrites, Objectives, RewriteChoice } from "./request-control/model-rewrite.ts";
 export { ParserSelection, requestPath } from "./request-control/parser-selection.ts";
 export { defaultProduceTimeoutMs, type ProducerLevels } from "./request-control/producer-run.ts";

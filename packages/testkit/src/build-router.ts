@@ -16,6 +16,7 @@ import {
   type PluginInstance,
   type ProfileHandler,
   RequestControl,
+  type RequestControlOptions,
   RequestError,
   RequestMetrics,
   type Role,
@@ -119,6 +120,8 @@ export interface RouterOptions {
   readonly maxRequestBodyBytes?: number;
   readonly emitScores?: boolean;
   readonly decisionLogSize?: number;
+  /** Hears of finished decisions, whose records then carry summaries of large pools. */
+  readonly onDecision?: NonNullable<RequestControlOptions["onDecision"]>;
 }
 
 /** A router with the real request control and scheduler, and its decision log. Without plugins, the first endpoint wins. */
@@ -144,7 +147,8 @@ export function buildRouter(options: RouterOptions = {}): {
     // Either found by its role or the picker above.
     picker: picker as SchedulingProfile["picker"],
   };
-  const decisions = new DecisionLog(options.decisionLogSize ?? 16, clock);
+  const { onDecision } = options;
+  const decisions = new DecisionLog(options.decisionLogSize ?? 16, clock, onDecision !== undefined);
   const control = new RequestControl({
     scheduler: new Scheduler({
       profiles: [profile],
@@ -165,6 +169,7 @@ export function buildRouter(options: RouterOptions = {}): {
     ignoreSubsetHint: false,
     recordedSignals: [],
     decisions,
+    ...(onDecision === undefined ? {} : { onDecision }),
     calls,
     clock,
     timers: clock.timers,

@@ -5,12 +5,14 @@ import type { DecisionTrace } from "./decision-record.ts";
 export class DecisionLog {
   readonly #ring: (DecisionTrace | undefined)[];
   readonly #clock: Clock;
+  readonly #summarizes: boolean;
   #sequence = 0;
 
-  /** `capacity` 0 keeps nothing. */
-  constructor(capacity: number, clock: Clock) {
+  /** `capacity` 0 keeps nothing. `summarizes` keeps what the scores of large pools come to, for those who trace. */
+  constructor(capacity: number, clock: Clock, summarizes: boolean = false) {
     this.#ring = new Array<DecisionTrace | undefined>(capacity).fill(undefined);
     this.#clock = clock;
+    this.#summarizes = summarizes;
   }
 
   /** Starts a record, or gives `undefined` when none are kept. */
@@ -18,6 +20,7 @@ export class DecisionLog {
     if (this.#ring.length === 0) return undefined;
     const trace: DecisionTrace = {
       sequence: ++this.#sequence,
+      summarizes: this.#summarizes,
       requestId: "",
       atWallMs: this.#clock.wallTime(),
       model: "",

@@ -2,7 +2,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { buildEndpoint, named } from "../../test/testkit.ts";
 import { KV_CACHE_USAGE, WAITING_QUEUE_SIZE } from "../attributes/metric-attributes.ts";
-import { captureSignals, compactProfile, maxRecordedEndpoints, type ProfileTrace } from "./decision-record.ts";
+import {
+  captureSignals,
+  compactProfile,
+  maxRecordedEndpoints,
+  type ProfileTrace,
+  summarizeScores,
+} from "./decision-record.ts";
 
 function profileOf(totals: readonly number[], winner: number | undefined): ProfileTrace {
   const candidates = totals.map((_, slot) => buildEndpoint(slot));
@@ -34,6 +40,20 @@ test("a profile of up to the bound stays as it is", () => {
   expect(profile.candidates).toBe(candidates);
   expect(profile.totals).toBe(totals);
   expect(profile.scorers).toBe(scorers);
+});
+
+test("a profile that is cut tells how many it had, and what all scores come to where that is asked for", () => {
+  const totals = Array.from({ length: 100 }, (_, i) => i / 100);
+  const [plain, summed] = [profileOf(totals, 0), profileOf(totals, 0)];
+  compactProfile(plain);
+  compactProfile(summed, true);
+  expect([plain.candidateCount, summed.candidateCount]).toEqual([100, 100]);
+  expect(plain.scorers[0]).not.toHaveProperty("summary");
+  expect(summed.scorers.map(({ summary }) => summary)).toEqual([
+    { count: 100, max: 0.99, mean: expect.closeTo(0.495, 9) },
+    { count: 100, max: 1.98, mean: expect.closeTo(0.99, 9) },
+  ]);
+  expect(summarizeScores(new Float64Array(0))).toEqual({ count: 0, max: 0, mean: 0 });
 });
 
 test("a larger profile keeps the best totals and the winner, with scores aligned", () => {

@@ -27,6 +27,27 @@ export interface ScorerTrace {
   /** Clamped scores, aligned with the profile's candidates. */
   readonly scores: Float64Array;
   readonly durationMs: number;
+  /** Over all candidates, where the record keeps some of them and was asked for it. */
+  readonly summary?: ScoreSummary;
+}
+
+/** What many scores come to. */
+export interface ScoreSummary {
+  readonly count: number;
+  readonly max: number;
+  readonly mean: number;
+}
+
+/** Sums up scores; of none, all is 0. */
+export function summarizeScores(scores: Float64Array): ScoreSummary {
+  let max = 0;
+  let sum = 0;
+  for (let i = 0; i < scores.length; i++) {
+    const score = scores[i]!;
+    if (score > max) max = score;
+    sum += score;
+  }
+  return { count: scores.length, max, mean: scores.length === 0 ? 0 : sum / scores.length };
 }
 
 /** What one profile did. */
@@ -40,6 +61,8 @@ export interface ProfileTrace {
   pickerDurationMs: number;
   targets: readonly Endpoint[];
   error: RequestError | undefined;
+  /** Candidates that were scored, where the record keeps some of them. */
+  candidateCount?: number;
 }
 
 /** One signal of the candidates at the moment of the decision. */
@@ -57,6 +80,8 @@ export interface SignalTrace {
  */
 export interface DecisionTrace {
   readonly sequence: number;
+  /** Sum up the scores of large pools before the record is cut. */
+  readonly summarizes?: boolean;
   requestId: string;
   /** Milliseconds since the epoch. */
   readonly atWallMs: number;
@@ -99,9 +124,13 @@ function topIndices(totals: Float64Array, count: number): number[] {
   return top;
 }
 
-/** Cuts a large profile down to its best endpoints, so that a record's size does not grow with the pool. */
-export function compactProfile(profile: ProfileTrace): void {
+/**
+ * Cuts a large profile down to its best endpoints, so that a record's size does not grow with the pool. `summarizes`
+ * keeps what all scores come to, which looks at each of them once.
+ */
+export function compactProfile(profile: ProfileTrace, summarizes: boolean = false): void {
   if (profile.candidates.length <= maxRecordedEndpoints) return;
+  profile.candidateCount = profile.candidates.length;
   const kept = topIndices(profile.totals, maxRecordedEndpoints);
   const { candidates, totals } = profile;
   const winner = profile.targets[0];
@@ -111,7 +140,8 @@ export function compactProfile(profile: ProfileTrace): void {
   profile.totals = Float64Array.from(kept, (i) => totals[i]!);
   for (let s = 0; s < profile.scorers.length; s++) {
     const trace = profile.scorers[s]!;
-    profile.scorers[s] = { ...trace, scores: Float64Array.from(kept, (i) => trace.scores[i]!) };
+    const summary = summarizes ? { summary: summarizeScores(trace.scores) } : undefined;
+    profile.scorers[s] = { ...trace, ...summary, scores: Float64Array.from(kept, (i) => trace.scores[i]!) };
   }
 }
 

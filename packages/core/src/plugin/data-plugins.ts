@@ -47,9 +47,11 @@ export interface PollingSource {
 /** Turns pages of a polling source into attributes. */
 export interface PollingExtractor {
   readonly payload: string;
+  /** What it looks for on a page, for people: `epp check` prints it. */
+  readonly series?: readonly string[];
   /**
    * Writes attributes of `endpoint` from one page. Returns what could not be read, `undefined` when all was.
-   * What was read counts even if other parts could not be.
+   * What was read counts even if other parts could not be. `body` is valid during the call: its memory is used again.
    */
   extract(body: Uint8Array, endpoint: Endpoint, nowMs: number): string | undefined;
 }
@@ -63,4 +65,56 @@ export interface EndpointEvent {
 /** Learns of endpoints as they come and go. */
 export interface EndpointListener {
   endpointChanged(event: EndpointEvent): void;
+}
+
+/** Which Kubernetes objects a plugin follows. */
+export interface KubernetesResource {
+  /** API group; empty is the core group. */
+  readonly group: string;
+  readonly version: string;
+  /** As in manifests: `Pod`. */
+  readonly kind: string;
+  /** As in URLs: `pods`. */
+  readonly plural: string;
+  /** Namespace of the objects; the pool's namespace when absent. */
+  readonly namespace?: string;
+  /** Selects by labels, in the string form of Kubernetes (`app=x,tier in (a,b),!old`). All objects when absent. */
+  readonly labelSelector?: string;
+}
+
+/** A Kubernetes object as the API server sends it. What is `unknown` here is not checked: the reader does. */
+export interface KubernetesObject {
+  readonly metadata: {
+    readonly namespace?: string;
+    readonly name: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    /** Present once somebody deletes the object, which may take its time to end. */
+    readonly deletionTimestamp?: string;
+  };
+  readonly spec?: unknown;
+  readonly status?: unknown;
+}
+
+/** What happened to the objects a plugin follows. */
+export type KubernetesEvent =
+  | { readonly type: "addOrUpdate"; readonly object: KubernetesObject }
+  /** The object is gone, or no longer selected. */
+  | { readonly type: "delete"; readonly namespace: string; readonly name: string }
+  /** Everything that existed when the watch began has been told. Comes once; from then on the plugin knows the whole. */
+  | { readonly type: "synced" };
+
+/**
+ * Learns of Kubernetes objects as they come, change and go.
+ *
+ * A source lists the objects as `addOrUpdate`, tells `synced`, then tells every change, one object's in their order. It
+ * may repeat an object and may tell of objects beyond the label selector. After an interruption it tells what it missed,
+ * deletions included. Where there is no Kubernetes, nothing is ever told, `synced` included: a plugin that cannot do
+ * without says so in `notReady`.
+ */
+export interface KubernetesListener {
+  /** What to follow; asked once, before the first event. */
+  watchedResource(): KubernetesResource;
+  /** Called outside of requests. An exception is logged, and the event counts as delivered. */
+  resourceChanged(event: KubernetesEvent): void;
 }

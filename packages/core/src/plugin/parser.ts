@@ -1,3 +1,4 @@
+import type { MultiModalFeature } from "../attributes/tokenized-prompt.ts";
 import type { Headers } from "../headers.ts";
 import type { RequestError } from "../request-error.ts";
 
@@ -20,6 +21,8 @@ export interface ParsedRequest {
   promptSegments(): readonly (readonly PromptSegment[])[];
   /** Token ids where the client sent tokens itself; one array for each prompt. */
   promptTokenIds(): readonly Uint32Array[] | undefined;
+  /** Media in the tokens of `promptTokenIds`, ordered by place; one list for each array of it. Absent where there are none. */
+  promptFeatures?(): readonly (readonly MultiModalFeature[])[];
   /**
    * The body with another model name and every other byte unchanged, as slices to be sent in order.
    * Absent where the format has no model name to change.

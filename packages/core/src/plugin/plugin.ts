@@ -4,7 +4,13 @@ import type { Endpoint } from "../endpoint.ts";
 import type { Logger } from "../logger.ts";
 import type { MetricsRegistry } from "../metrics.ts";
 import type { InferenceRequest, MetadataValue } from "../request.ts";
-import type { EndpointDiscovery, EndpointListener, PollingExtractor, PollingSource } from "./data-plugins.ts";
+import type {
+  EndpointDiscovery,
+  EndpointListener,
+  KubernetesListener,
+  PollingExtractor,
+  PollingSource,
+} from "./data-plugins.ts";
 import type { ParamsSchema } from "./params-schema.ts";
 import type { Parser } from "./parser.ts";
 import type {
@@ -71,6 +77,7 @@ export type PluginInstance = PluginLifecycle &
       SaturationDetector &
       EndpointDiscovery &
       EndpointListener &
+      KubernetesListener &
       PollingSource &
       PollingExtractor &
       Omit<Parser, "claims" | "appProtocols">

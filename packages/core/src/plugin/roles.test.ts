@@ -19,6 +19,7 @@ const methods: Readonly<Record<Role, string>> = {
   parser: "parseRequest",
   discovery: "startDiscovery",
   endpointListener: "endpointChanged",
+  kubernetesListener: "resourceChanged",
   pollingSource: "pollTarget",
   pollingExtractor: "extract",
 };

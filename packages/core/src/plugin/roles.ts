@@ -1,4 +1,10 @@
-import type { EndpointDiscovery, EndpointListener, PollingExtractor, PollingSource } from "./data-plugins.ts";
+import type {
+  EndpointDiscovery,
+  EndpointListener,
+  KubernetesListener,
+  PollingExtractor,
+  PollingSource,
+} from "./data-plugins.ts";
 import type { Parser } from "./parser.ts";
 import type { PluginInstance } from "./plugin.ts";
 import type {
@@ -31,6 +37,7 @@ export interface Roles {
   parser: Parser;
   discovery: EndpointDiscovery;
   endpointListener: EndpointListener;
+  kubernetesListener: KubernetesListener;
   pollingSource: PollingSource;
   pollingExtractor: PollingExtractor;
 }
@@ -54,6 +61,7 @@ const methodOf: { readonly [R in Role]: string } = {
   parser: "parseRequest",
   discovery: "startDiscovery",
   endpointListener: "endpointChanged",
+  kubernetesListener: "resourceChanged",
   pollingSource: "pollTarget",
   pollingExtractor: "extract",
 };

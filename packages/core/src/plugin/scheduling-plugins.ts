@@ -47,6 +47,11 @@ export interface SchedulingResult {
   readonly primaryProfile: string;
   /** Profile whose first target computes the prompt's KV cache for the primary one, where there is such a profile. */
   readonly prefillProfile?: string;
+  /**
+   * Port to send the request to, in place of the primary targets' own: somebody there passes it on to the target. The
+   * targets stay what was chosen.
+   */
+  readonly destinationPort?: number;
   readonly profiles: ReadonlyMap<string, ProfileResult>;
 }
 

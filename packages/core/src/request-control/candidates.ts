@@ -2,16 +2,30 @@ import type { Endpoint } from "../endpoint.ts";
 import type { MetadataObject, MetadataValue } from "../request.ts";
 import { wireNames } from "../wire-names.ts";
 
-/** Splits `host:port`, `[v6]:port`, a bare host or a bare IPv6 address. */
-function splitHostPort(text: string): { host: string; port: string | undefined } {
+/** What a hint allows: whole hosts, and single ports of hosts as `host port`. */
+interface Allowed {
+  readonly hosts: Set<string>;
+  readonly exact: Set<string>;
+}
+
+/**
+ * Adds what an entry allows: `host:port`, `[v6]:port`, a bare host or a bare IPv6 address. Several colons without
+ * brackets can be a bare IPv6 address or one with a port, which peers write too; then both readings count.
+ */
+function allow(entry: string, { hosts, exact }: Allowed): void {
+  const text = entry.trim().toLowerCase();
   if (text.startsWith("[")) {
     const close = text.indexOf("]");
+    if (close === -1) return;
+    const host = text.slice(1, close);
     const rest = text.slice(close + 1);
-    return { host: text.slice(1, close), port: rest.startsWith(":") ? rest.slice(1) : undefined };
+    if (rest === "") hosts.add(host);
+    else if (rest.startsWith(":")) exact.add(`${host} ${rest.slice(1)}`);
+    return;
   }
   const colon = text.lastIndexOf(":");
-  if (colon === -1 || text.indexOf(":") !== colon) return { host: text, port: undefined };
-  return { host: text.slice(0, colon), port: text.slice(colon + 1) };
+  if (colon !== -1) exact.add(`${text.slice(0, colon)} ${text.slice(colon + 1)}`);
+  if (colon === -1 || text.indexOf(":") !== colon) hosts.add(text);
 }
 
 /**
@@ -38,16 +52,12 @@ function splitList(text: string): string[] {
 
 /** Endpoints that the hint allows, in their own order. An entry without a port allows every port of its host. */
 export function applySubset(endpoints: readonly Endpoint[], hint: readonly string[]): readonly Endpoint[] {
-  const exact = new Set<string>();
-  const hosts = new Set<string>();
-  for (const entry of hint) {
-    const { host, port } = splitHostPort(entry);
-    if (port === undefined) hosts.add(host);
-    else exact.add(`${host} ${port}`);
-  }
-  return endpoints.filter(
-    ({ metadata }) => hosts.has(metadata.address) || exact.has(`${metadata.address} ${metadata.port}`),
-  );
+  const allowed: Allowed = { hosts: new Set(), exact: new Set() };
+  for (const entry of hint) allow(entry, allowed);
+  return endpoints.filter(({ metadata }) => {
+    const address = metadata.address.toLowerCase();
+    return allowed.hosts.has(address) || allowed.exact.has(`${address} ${metadata.port}`);
+  });
 }
 
 /**

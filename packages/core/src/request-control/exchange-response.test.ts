@@ -64,6 +64,21 @@ test.each(matrix)(
   },
 );
 
+test.each([
+  ["application/grpc", true],
+  ["application/grpc", false],
+  ["Application/gRPC+proto", true],
+])("an answer of type %s is a stream when the request asked for one: %s", (contentType, stream) => {
+  const contexts: ResponseContext[] = [];
+  const open = new OpenExchange({ parsers: [parserWith({}, contexts)] });
+  open.request({ model: "m", stream }).responseHeaders({ "content-type": contentType });
+  open.responseBody("1").responseBody("2");
+  expect(open.sink.all("responseBody").map(({ text }) => text)).toEqual(stream ? ["1", "2"] : []);
+  open.exchange.responseTrailers();
+  expect(open.sink.all("responseBody").map(({ text }) => text)).toEqual(stream ? ["1", "2"] : ["12"]);
+  expect(contexts.map(({ streaming }) => streaming)).toEqual([stream]);
+});
+
 test("an answer without a body ends with its headers, and the plugins get one event", () => {
   const events: ResponseBodyEvent[] = [];
   const open = new OpenExchange({ plugins: [bodyRecorder(events)] });

@@ -39,5 +39,6 @@ export interface ExchangeSink {
   responseHeaders(headers: HeaderMutation): void;
   /** `metadata` comes with the last piece only. */
   responseBody(bytes: Uint8Array, endOfStream: boolean, metadata: MetadataObject | undefined): void;
-  responseTrailers(): void;
+  /** `metadata` comes along when no last piece could carry it. */
+  responseTrailers(metadata?: MetadataObject): void;
 }

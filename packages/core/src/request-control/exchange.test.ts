@@ -8,7 +8,7 @@ import type { Picker, Scorer } from "../plugin/scheduling-plugins.ts";
 import type { MetadataObject } from "../request.ts";
 import { RequestError } from "../request-error.ts";
 import { wireNames } from "../wire-names.ts";
-import { replyFor } from "./exchange.ts";
+import { replyFor } from "./error-reply.ts";
 
 const hint = (...entries: readonly string[]): MetadataObject => ({
   [wireNames.subsetNamespace]: { [wireNames.destinationSubset]: entries },
@@ -188,13 +188,16 @@ test("trailers after a request was routed pass on", () => {
   expect(open.sink.calls.map(({ call }) => call)).toEqual(["routed", "requestTrailers"]);
 });
 
-test("metadata of the body message replaces that of the headers when it says anything", () => {
+test("metadata of the body message replaces the namespaces that it names, and only those", () => {
   const open = new OpenExchange();
   open.requestHeaders({}, false, hint("127.0.0.1:8000")).requestBody({ model: "m" }, true, hint("127.0.0.1:8001"));
   expect(open.sink.one("routed").request.destination).toBe("127.0.0.1:8001");
   const silent = new OpenExchange();
   silent.requestHeaders({}, false, hint("127.0.0.1:8001")).requestBody({ model: "m" }, true, {});
   expect(silent.sink.one("routed").request.destination).toBe("127.0.0.1:8001");
+  const other = new OpenExchange();
+  other.requestHeaders({}, false, hint("127.0.0.1:8001")).requestBody({ model: "m" }, true, { other: { a: 1 } });
+  expect(other.sink.one("routed").request.destination).toBe("127.0.0.1:8001");
 });
 
 test.each([
@@ -335,6 +338,25 @@ test("a refusal on the way is answered with its status, reason and one line in t
       message: "request rejected",
       fields: { requestId: "7", code: "ResourceExhausted", reason: "rejected-saturated", problem: "all are full" },
     },
+  ]);
+});
+
+test("as JSON, a reply is an error of OpenAI's API", () => {
+  const open = new OpenExchange({ endpoints: [] }, { errorFormat: "json" });
+  open.request();
+  const { reply } = open.sink.one("reply");
+  expect(reply.status).toBe(503);
+  expect(JSON.parse(reply.body)).toEqual({
+    error: {
+      message: "failed to find endpoint candidates for serving the request",
+      type: "ServiceUnavailable",
+      param: null,
+      code: 503,
+    },
+  });
+  expect(reply.headers).toEqual([
+    ["content-type", "application/json"],
+    ["x-llm-d-request-dropped-reason", "rejected-no-endpoints"],
   ]);
 });
 

@@ -8,14 +8,20 @@ import type { NamedPlugin } from "../plugin/roles.ts";
 import type { SchedulingResult } from "../plugin/scheduling-plugins.ts";
 import { InferenceRequest, type MetadataObject } from "../request.ts";
 import { RequestError } from "../request-error.ts";
+import { destinationsOf } from "../scheduling/destinations.ts";
 import type { PluginCalls } from "../scheduling/plugin-calls.ts";
-import { controlHeaders, wireNames } from "../wire-names.ts";
-import type { ExchangeSink, ImmediateReply, RoutedRequest } from "./exchange-sink.ts";
+import { aliasedHeaders, wireNames } from "../wire-names.ts";
+import { type ErrorFormat, evictionReply, replyFor } from "./error-reply.ts";
+import type { ExchangeObserver, ExchangeWatch } from "./exchange-observer.ts";
+import type { ExchangeSink, RoutedRequest } from "./exchange-sink.ts";
+import type { InFlightRequest, InFlightRequests } from "./in-flight-requests.ts";
 import { joinChunks } from "./join-chunks.ts";
 import { type ParserSelection, requestPath } from "./parser-selection.ts";
 import type { RequestControl } from "./request-control.ts";
 import type { RequestMetrics } from "./request-metrics.ts";
+import { requestMutation } from "./request-mutation.ts";
 import { ResponsePhase } from "./response-phase.ts";
+import { unreadBody } from "./unread-body.ts";
 
 /** What all exchanges of one plugin graph share. */
 export interface Router {
@@ -33,6 +39,19 @@ export interface Router {
   readonly maxRequestBodyBytes: number;
   /** Put the primary profile's scores into the metadata of the reply. */
   readonly emitScores: boolean;
+  /**
+   * False: nobody needs what a parser finds in request bodies. They pass unparsed, but for those that a rewrite header
+   * changes. True when absent.
+   */
+  readonly readsRequestBodies?: boolean;
+  /** False: nobody needs the answers; the proxy may stop asking once a request is routed. True when absent. */
+  readonly readsResponses?: boolean;
+  /** Text when absent. */
+  readonly errorFormat?: ErrorFormat;
+  /** Gets every routed request until its answer is complete; absent where nobody evicts. */
+  readonly inFlight?: InFlightRequests;
+  /** Follows every exchange; absent where nobody does. */
+  readonly observer?: ExchangeObserver;
 }
 
 /**
@@ -59,6 +78,9 @@ export class Exchange {
   #state: "receiving" | "deciding" | "routed" | "ended" = "receiving";
   #running = false;
   #response: ResponsePhase | undefined;
+  #inFlight: InFlightRequest | undefined;
+  #evicted = false;
+  #watch: ExchangeWatch | undefined;
   #closed = false;
 
   constructor(router: Router, sink: ExchangeSink) {
@@ -80,17 +102,18 @@ export class Exchange {
     if (this.#state !== "receiving" || this.#headers !== undefined) return;
     this.#headers = headers;
     this.#metadata = metadata;
-    const given = headers.get(wireNames.requestId);
+    const given = headers.first(wireNames.requestId);
     this.#generatedRequestId = given === undefined || given === "";
     this.#requestId = this.#generatedRequestId ? this.#router.newRequestId() : given!;
+    this.#watch = this.#router.observer?.begin(headers);
     if (endOfStream) this.#routeBodyless();
   }
 
-  /** `metadata` of a body message replaces that of the headers when it says anything. */
+  /** Namespaces in `metadata` of a body message replace those of the headers. */
   requestBody(bytes: Uint8Array, endOfStream: boolean, metadata: MetadataObject): void {
     if (this.#state !== "receiving") return;
     for (const _ in metadata) {
-      this.#metadata = metadata;
+      this.#metadata = { ...this.#metadata, ...metadata };
       break;
     }
     this.#bodyBytes += bytes.length;
@@ -115,18 +138,21 @@ export class Exchange {
     // An answer can overtake the decision (the proxy answered itself); the decision is then of no use.
     this.#state = "routed";
     this.#startResponse().headers(headers, endOfStream, metadata);
+    this.#untrackIfComplete();
   }
 
   responseBody(bytes: Uint8Array, endOfStream: boolean): void {
     if (this.#state === "ended") return;
     this.#state = "routed";
     this.#startResponse().body(bytes, endOfStream);
+    this.#untrackIfComplete();
   }
 
   responseTrailers(): void {
     if (this.#state === "ended") return;
     this.#state = "routed";
     this.#startResponse().trailers();
+    this.#untrackIfComplete();
   }
 
   /** Ends the exchange. `cause` says why if the answer is not complete. */
@@ -136,7 +162,8 @@ export class Exchange {
     this.#state = "ended";
     this.#request?.abort();
     const { metrics, clock } = this.#router;
-    if (this.#result !== undefined) this.#startResponse().finish(cause);
+    this.#untrack();
+    if (this.#result !== undefined) this.#startResponse().finish(this.#evicted ? "evicted" : cause);
     if (this.#running) {
       this.#running = false;
       metrics.of(this.#request).running.dec();
@@ -150,6 +177,10 @@ export class Exchange {
       if (response.usage !== undefined) metrics.usage(this.#request, response.usage);
     }
     this.#chunks = [];
+    this.#watch?.closed({
+      cause: response?.complete === true ? "natural" : this.#evicted ? "evicted" : cause,
+      modelServerError: response?.modelServerError === true,
+    });
   }
 
   #routeBodyless(): void {
@@ -169,13 +200,13 @@ export class Exchange {
     this.#sink.routed({
       targets: [endpoint],
       destination: endpoint.hostPort,
-      headers: this.#requestMutation(endpoint.hostPort, undefined, undefined),
+      headers: this.#mutation(endpoint.hostPort, undefined, undefined),
       body: [],
       bodyBytes: 0,
       hasBody: false,
       scores: undefined,
       trailersFollow: false,
-      skipResponse: false,
+      skipResponse: this.#router.readsResponses === false,
     });
   }
 
@@ -194,13 +225,17 @@ export class Exchange {
     this.#chunks = [];
     const startMs = clock.now();
     let parsed: ParsedRequest | RequestError;
-    try {
-      parsed = parser.instance.parseRequest(path, headers, body);
-    } catch (thrown: unknown) {
-      calls.failed("RequestParsing", parser, "threw", thrown);
-      parsed = new RequestError("Internal", `parser "${parser.name}" failed`);
+    if (this.#router.readsRequestBodies === false && !headers.getAliased(aliasedHeaders.modelRewrite)) {
+      parsed = unreadBody;
+    } else {
+      try {
+        parsed = parser.instance.parseRequest(path, headers, body);
+      } catch (thrown: unknown) {
+        calls.failed("RequestParsing", parser, "threw", thrown);
+        parsed = new RequestError("Internal", `parser "${parser.name}" failed`);
+      }
+      calls.observe("RequestParsing", parser, clock.now() - startMs);
     }
-    calls.observe("RequestParsing", parser, clock.now() - startMs);
     if (parsed instanceof RequestError) {
       this.#refuse(parsed);
       return;
@@ -254,7 +289,8 @@ export class Exchange {
       return;
     }
     const bodyBytes = slices.reduce((sum, slice) => sum + slice.length, 0);
-    const destination = primary.targets.map((target) => target.hostPort).join(",");
+    const targets = destinationsOf(outcome);
+    const destination = targets.map((target) => target.hostPort).join(",");
     const { metrics } = this.#router;
     const bound = metrics.of(request);
     bound.total.inc();
@@ -263,9 +299,9 @@ export class Exchange {
     this.#running = true;
     this.#state = "routed";
     const routed: RoutedRequest = {
-      targets: primary.targets,
+      targets,
       destination,
-      headers: this.#requestMutation(destination, bodyBytes, request),
+      headers: this.#mutation(destination, bodyBytes, request.upstreamHeaders),
       body: slices,
       bodyBytes,
       hasBody: true,
@@ -273,10 +309,49 @@ export class Exchange {
         ? Object.fromEntries(primary.candidates.map((endpoint, i) => [endpoint.hostPort, primary.totals[i]!]))
         : undefined,
       trailersFollow,
-      skipResponse: request.body.skipResponse === true,
+      skipResponse: this.#skipsResponse(request),
     };
     request.releaseBody();
+    this.#track(request, outcome);
     this.#sink.routed(routed);
+  }
+
+  /** An answer that names the rewritten model must be seen, to put the client's name back. */
+  #skipsResponse(request: InferenceRequest): boolean {
+    if (request.body.skipResponse === true) return true;
+    return (
+      this.#router.readsResponses === false &&
+      (request.targetModel === request.incomingModel || request.body.rewriteModel === undefined)
+    );
+  }
+
+  #track(request: InferenceRequest, result: SchedulingResult): void {
+    const { inFlight, clock } = this.#router;
+    if (inFlight === undefined) return;
+    this.#inFlight = { request, result, routedAtMs: clock.now(), evict: () => this.#evict() };
+    inFlight.add(this.#inFlight);
+  }
+
+  #untrack(): void {
+    if (this.#inFlight === undefined) return;
+    this.#router.inFlight?.delete(this.#inFlight);
+    this.#inFlight = undefined;
+  }
+
+  #untrackIfComplete(): void {
+    if (this.#response?.complete === true) this.#untrack();
+  }
+
+  #evict(): boolean {
+    if (this.#inFlight === undefined || this.#state !== "routed") return false;
+    this.#untrack();
+    this.#evicted = true;
+    this.#state = "ended";
+    this.#errorCode = "ResourceExhausted";
+    this.#router.logger.info({ requestId: this.#requestId, reason: "evicted" }, "request evicted");
+    this.#watch?.refused({ code: "ResourceExhausted", message: "request evicted" });
+    this.#sink.reply(evictionReply(this.#router.errorFormat));
+    return true;
   }
 
   #bodyToSend(request: InferenceRequest, body: Uint8Array): readonly Uint8Array[] | RequestError {
@@ -291,22 +366,16 @@ export class Exchange {
     }
   }
 
-  #requestMutation(
+  #mutation(
     destination: string,
     bodyBytes: number | undefined,
-    request: InferenceRequest | undefined,
+    upstreamHeaders: ReadonlyMap<string, string> | undefined,
   ): HeaderMutation {
-    const set: [string, string][] = [[wireNames.destination, destination]];
-    if (bodyBytes !== undefined && bodyBytes > 0) set.push(["Content-Length", String(bodyBytes)]);
-    if (this.#generatedRequestId) set.push([wireNames.requestId, this.#requestId]);
-    if (request !== undefined) {
-      for (const [name, value] of request.upstreamHeaders) set.push([name, value]);
-    }
-    const remove = new Set<string>();
-    for (const name of this.#headers?.names ?? []) {
-      if (controlHeaders.has(name) && !set.some(([key]) => key === name)) remove.add(name);
-    }
-    return { set, remove: [...remove] };
+    const generatedId = this.#generatedRequestId ? this.#requestId : undefined;
+    const mutation = requestMutation({ received: this.#headers, destination, bodyBytes, generatedId, upstreamHeaders });
+    const watched = this.#watch?.upstreamHeaders();
+    if (watched === undefined) return mutation;
+    return { set: [...mutation.set, ...watched.set], remove: [...mutation.remove, ...watched.remove] };
   }
 
   #refuse(error: RequestError): void {
@@ -316,7 +385,8 @@ export class Exchange {
       { requestId: this.#requestId, code: error.code, reason: error.reason, problem: error.message },
       "request rejected",
     );
-    this.#sink.reply(replyFor(error));
+    this.#watch?.refused(error);
+    this.#sink.reply(replyFor(error, this.#router.errorFormat));
   }
 
   #startResponse(): ResponsePhase {
@@ -334,13 +404,4 @@ export class Exchange {
       receivedAtMs: this.#receivedAtMs,
     });
   }
-}
-
-/** The client's view of a refused request. */
-export function replyFor(error: RequestError): ImmediateReply {
-  return {
-    status: error.httpStatus,
-    body: error.body,
-    headers: error.reason === undefined ? [] : [[wireNames.dropReason, error.reason]],
-  };
 }

@@ -28,6 +28,8 @@ test.each([
     model: undefined,
     target: "asked",
   },
+  { name: "UTF-8 in the header is text", headers: { [header]: "m-\u00c3\u00a4" }, model: "other", target: "m-\u00e4" },
+  { name: "Latin-1 in the header is text", headers: { [header]: "m-\u00e4" }, model: "other", target: "m-\u00e4" },
 ])("$name", ({ headers, model, target }) => {
   const request = buildRequest({ headers, body: { ...rewritable, model } });
   expect(applyModelRewrite(request, rules)).toBeUndefined();

@@ -1,5 +1,5 @@
 import type { AttributeKey } from "../attributes/attribute-key.ts";
-import { PREFIX_MATCH } from "../attributes/prefix-match.ts";
+import { PREFIX_MATCH, type PrefixMatch } from "../attributes/prefix-match.ts";
 import { AGENT_IDENTITY } from "../attributes/request-attributes.ts";
 import { TOKENIZED_PROMPT } from "../attributes/tokenized-prompt.ts";
 import type { Clock, Timers } from "../clock.ts";
@@ -16,6 +16,7 @@ import type { Scheduler } from "../scheduling/scheduler.ts";
 import { aliasedHeaders } from "../wire-names.ts";
 import type { AdmissionController } from "./admission.ts";
 import { applySubset, preferReachable, subsetHint } from "./candidates.ts";
+import { conditionalDecodeMiss } from "./conditional-decode.ts";
 import { applyModelRewrite, type ModelRewrites, type Objectives } from "./model-rewrite.ts";
 import { type ProducerLevels, runProducers } from "./producer-run.ts";
 
@@ -34,7 +35,11 @@ export interface RequestControlOptions {
   readonly ignoreSubsetHint: boolean;
   /** Endpoint attributes that the configured plugins read; their values and ages go into decision records. */
   readonly recordedSignals: readonly AttributeKey<unknown>[];
+  /** What tells whether an endpoint holds part of a prompt, for conditional decode; that of the default producer when absent. */
+  readonly prefixMatches?: readonly AttributeKey<PrefixMatch>[];
   readonly decisions: DecisionLog;
+  /** Hears of every finished record. Must not throw. */
+  onDecision?(request: InferenceRequest, trace: DecisionTrace): void;
   readonly calls: PluginCalls;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -56,9 +61,11 @@ const noCandidates = (): RequestError =>
  */
 export class RequestControl {
   readonly #options: RequestControlOptions;
+  readonly #prefixMatches: readonly AttributeKey<PrefixMatch>[];
 
   constructor(options: RequestControlOptions) {
     this.#options = options;
+    this.#prefixMatches = options.prefixMatches ?? [PREFIX_MATCH.from()];
   }
 
   /**
@@ -213,7 +220,7 @@ export class RequestControl {
     if (denied !== undefined) return denied;
     const result = this.#options.scheduler.schedule(request, candidates, trace);
     if (result instanceof RequestError) return result;
-    const missed = conditionalDecodeMiss(request, result);
+    const missed = conditionalDecodeMiss(request, result, this.#prefixMatches);
     if (missed !== undefined) return missed;
     decided?.(result);
     return this.#preRequests(request, result, trace) ?? result;
@@ -284,19 +291,6 @@ export class RequestControl {
     trace.signalEndpoints = primary?.candidates.slice(0, maxRecordedEndpoints) ?? [];
     trace.signals = captureSignals(trace.signalEndpoints, this.#options.recordedSignals, request.nowMs);
     trace.outcome = outcome instanceof RequestError ? outcome : "routed";
+    this.#options.onDecision?.(request, trace);
   }
-}
-
-/** `Prefer: if-available` asks for an endpoint that already holds part of the prompt, or a 412. */
-function conditionalDecodeMiss(request: InferenceRequest, result: SchedulingResult): RequestError | undefined {
-  const prefer = request.headers.get("prefer");
-  if (prefer === undefined) return undefined;
-  const conditional = prefer
-    .split(",")
-    .some((entry) => entry.split(";", 1)[0]!.trim().toLowerCase() === "if-available");
-  if (!conditional) return undefined;
-  const target = result.profiles.get(result.primaryProfile)?.targets[0];
-  const match = request.attributes.get(PREFIX_MATCH.from());
-  if (target !== undefined && match !== undefined && (match.matchedBlocks[target.slot] ?? 0) > 0) return undefined;
-  return new RequestError("PreconditionFailed", "no decode worker has the requested KV cache");
 }

@@ -1,3 +1,4 @@
+import { BoundedValues } from "../bounded-values.ts";
 import type { Counter, Gauge, Histogram, MetricFamily, MetricsRegistry } from "../metrics.ts";
 import type { Usage } from "../plugin/parser.ts";
 import type { InferenceRequest } from "../request.ts";
@@ -11,23 +12,6 @@ const inputTokens = [
   1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576,
 ];
 const outputTokens = [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192];
-
-/** Lets a bounded number of distinct values through; the rest become `other`. */
-class BoundedValues {
-  readonly #known = new Set<string>();
-  readonly #limit: number;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  bound(value: string): string {
-    if (value === "" || this.#known.has(value)) return value;
-    if (this.#known.size >= this.#limit) return "other";
-    this.#known.add(value);
-    return value;
-  }
-}
 
 /** Series that one metric can have; a new combination beyond it is counted under `other`. */
 const maxCombinations = 4000;

@@ -58,7 +58,10 @@ export class ResponsePhase {
     const status = Number(headers.get(":status") ?? headers.get("status") ?? Number.NaN);
     this.modelServerError = !Number.isNaN(status) && (status < 200 || status > 299);
     const contentType = headers.get("content-type");
-    if (contentType !== undefined) this.#streaming = contentType.toLowerCase().includes("text/event-stream");
+    // A gRPC answer looks the same streamed or whole: what the request asked for holds.
+    if (contentType !== undefined && !/^application\/grpc\b/i.test(contentType)) {
+      this.#streaming = contentType.toLowerCase().includes("text/event-stream");
+    }
     const setHeaders = new Map<string, string>([[wireNames.wentIntoResponseHeaders, "true"]]);
     if (request !== undefined && result !== undefined) {
       const event = {
@@ -102,13 +105,18 @@ export class ResponsePhase {
   }
 
   trailers(): void {
-    if (!this.#finished) {
-      const held = this.#streaming ? noBytes : this.#release();
-      const out = this.#step(held, true);
-      this.complete = true;
-      if (out.length > 0) this.#init.sink.responseBody(out, false, this.#metadata());
+    const { sink } = this.#init;
+    if (this.#finished) {
+      sink.responseTrailers();
+      return;
     }
-    this.#init.sink.responseTrailers();
+    const held = this.#streaming ? noBytes : this.#release();
+    const out = this.#step(held, true);
+    this.complete = true;
+    if (out.length > 0) {
+      sink.responseBody(out, false, this.#metadata());
+      sink.responseTrailers();
+    } else sink.responseTrailers(this.#metadata());
   }
 
   /** Gives the plugins their last event if the answer did not end by itself. */

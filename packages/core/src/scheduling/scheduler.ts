@@ -161,7 +161,7 @@ export class Scheduler {
     const fail = (error: RequestError): RequestError => {
       if (trace !== undefined) {
         trace.error = error;
-        compactProfile(trace);
+        compactProfile(trace, decision?.summarizes);
       }
       return error;
     };
@@ -241,7 +241,7 @@ export class Scheduler {
       trace.picker = profile.picker;
       trace.pickerDurationMs = pickerDurationMs;
       trace.targets = targets;
-      compactProfile(trace);
+      compactProfile(trace, decision?.summarizes);
     }
     return { targets, candidates: endpoints, totals };
   }

@@ -1,4 +1,5 @@
 import type { PromptSegment } from "@pointsman/core";
+import { isOptional, isString, maxPromptParts, type Prompt, tooManyParts } from "@pointsman/core/body";
 import {
   elements,
   get,
@@ -9,8 +10,6 @@ import {
   rawBytes,
   writeStringBytes,
 } from "@pointsman/core/json";
-import { isOptional, isString } from "./json-checks.ts";
-import type { Prompt } from "./prompt.ts";
 
 const text = 0;
 const image = 1;
@@ -24,37 +23,47 @@ const spanInts = 3;
 
 /**
  * Checks the messages of a chat and notes where their roles, texts and media stand.
- * Missing values: undefined when there is no message, or one is not in the form the API has for it.
- * Cost: O(messages), three integers for each part.
+ * Missing values: undefined when there is no message, or one is not in the form the API has for it. Errors: a text when
+ * there are too many messages and blocks. Cost: O(messages), three integers for each part.
  */
-export function chatPrompt(messages: JsonValue | undefined, tools: JsonValue | undefined): Prompt | undefined {
+export function chatPrompt(messages: JsonValue | undefined, tools: JsonValue | undefined): Prompt | string | undefined {
   if (messages?.kind !== "array") return undefined;
   const spans: number[] = [];
   const list = elements(messages);
   let count = 0;
   while (list.next()) {
-    count++;
-    if (!noteMessage(list, spans)) return undefined;
+    const parts = noteMessage(list, spans);
+    if (parts === undefined) return undefined;
+    count += parts;
+    if (count > maxPromptParts) return tooManyParts;
   }
   if (count === 0) return undefined;
   return { tokenIds: undefined, segments: () => [readSegments(messages.document, spans, tools)] };
 }
 
-function noteMessage(message: JsonValue, spans: number[]): boolean {
-  if (message.kind !== "object") return message.kind === "null";
+/** Returns the parts of a message: one, and one for each block. Missing values: undefined when it has another form. */
+function noteMessage(message: JsonValue, spans: number[]): number | undefined {
+  if (message.kind !== "object") return message.kind === "null" ? 1 : undefined;
   let role: JsonValue | undefined;
   let content: JsonValue | undefined;
+  let toolCalls: JsonValue | undefined;
   const fields = members(message);
   while (fields.next()) {
     if (fields.keyIs("role")) role = keepValue(fields);
     else if (fields.keyIs("content")) content = keepValue(fields);
+    else if (fields.keyIs("tool_calls")) toolCalls = keepValue(fields);
   }
-  if (!isOptional(role, "string") || !isOptional(content, "string", "array")) return false;
+  if (!isOptional(role, "string") || !isOptional(content, "string", "array")) return undefined;
+  if (!isOptional(toolCalls, "array")) return undefined;
   note(spans, text, role);
   note(spans, text, content);
   const blocks = elements(content);
-  while (blocks.next()) if (!noteBlock(blocks, spans)) return false;
-  return true;
+  let parts = 1;
+  while (blocks.next() && parts <= maxPromptParts) {
+    if (!noteBlock(blocks, spans)) return undefined;
+    parts++;
+  }
+  return parts;
 }
 
 function noteBlock(block: JsonValue, spans: number[]): boolean {

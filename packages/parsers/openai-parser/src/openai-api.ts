@@ -1,9 +1,7 @@
 import type { PromptSegment } from "@pointsman/core";
+import { isIntegerLiteral, isOptional, listPrompt, noPrompt, type Prompt } from "@pointsman/core/body";
 import { elements, get, type JsonValue, members, rawBytes } from "@pointsman/core/json";
 import { chatPrompt } from "./chat-prompt.ts";
-import { isOptional } from "./json-checks.ts";
-import { listPrompt } from "./list-prompt.ts";
-import { noPrompt, type Prompt } from "./prompt.ts";
 
 /** One of the request formats. */
 export interface OpenAiApi {
@@ -12,8 +10,11 @@ export interface OpenAiApi {
   /** Fields that bound the answer's length; the first that holds a count is used. */
   readonly capKeys: readonly string[];
   readonly hasCacheSalt: boolean;
-  /** Checks a body and finds its prompt. Missing values: undefined when it is not in this format. */
-  readPrompt(body: JsonValue): Prompt | undefined;
+  /**
+   * Checks a body and finds its prompt. Missing values: undefined when it is not in this format. Errors: a text when it
+   * is, and cannot be taken.
+   */
+  readPrompt(body: JsonValue): Prompt | string | undefined;
 }
 
 const conversations: OpenAiApi = {
@@ -107,12 +108,19 @@ const embeddings: OpenAiApi = {
   readPrompt: (body) => listPrompt(get(body, "input"), true),
 };
 
+const imageCounts = ["n", "num_inference_steps"];
+
 const images: OpenAiApi = {
   error: "invalid images generations request: must have prompt field",
   capKeys: [],
   hasCacheSalt: false,
   readPrompt(body) {
     const prompt = get(body, "prompt");
+    if (!isOptional(get(body, "size"), "string")) return undefined;
+    for (const key of imageCounts) {
+      const count = get(body, key);
+      if (!isOptional(count) && !isIntegerLiteral(count)) return undefined;
+    }
     return prompt?.kind === "string" && prompt.end - prompt.start > 2 ? noPrompt : undefined;
   },
 };

@@ -1,10 +1,56 @@
 import { Headers, hasRole, type ParsedRequest, type Parser, RequestError } from "@pointsman/core";
-import { buildPlugin, pluginContract } from "@pointsman/testkit";
+import { buildPlugin, parserContract, pluginContract } from "@pointsman/testkit";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import openaiParser from "./index.ts";
 
+const restoreModel = { from: "org/base-8b", to: "alias" };
+const usage = '"usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17}';
+
 pluginContract(openaiParser, { testFile: import.meta.url });
+parserContract(openaiParser, {
+  requests: [
+    {
+      path: "/v1/chat/completions",
+      body: JSON.stringify({
+        model: "m",
+        stream: true,
+        max_tokens: 5,
+        cache_salt: "tenant",
+        tools: [{ type: "function" }],
+        messages: [
+          { role: "system", content: "hi\u00e9\ud800" },
+          {
+            role: "user",
+            content: [
+              { type: "image_url", image_url: { url: "https://x/y" } },
+              { type: "text", text: "a" },
+            ],
+          },
+        ],
+      }),
+    },
+    { path: "/v1/completions", body: '{"prompt":["a","b\\n"],"max_tokens":3}' },
+    { path: "/v1/completions/render", body: '{"prompt":[1,2,4294967295]}' },
+    { path: "/v1/embeddings", body: '{"model":"m","input":"x"}' },
+    { path: "/v1/responses", body: '{"model":"m","input":[{"role":"user"}],"instructions":"i"}' },
+    { path: "/v1/conversations", body: '{"items":[{"type":"message","role":"user","content":"x"}]}' },
+    { path: "/v1/images/generations", body: '{"prompt":"cat","n":1,"size":"512x512"}' },
+  ],
+  answers: [
+    { streaming: false, body: `{"model":"org/base-8b","choices":[],${usage}}`, restoreModel },
+    {
+      streaming: true,
+      body: `data: {"model":"org/base-8b","choices":[]}\n\ndata: {"model":"org/base-8b",${usage}}\n\ndata: [DONE]\n\n`,
+      restoreModel,
+    },
+    {
+      streaming: true,
+      body: `event: response.completed\r\ndata: {"response":{"model":"org/base-8b",${usage}}}\r\n\r\n`,
+      restoreModel,
+    },
+  ],
+});
 
 const { instance } = buildPlugin(openaiParser);
 if (!hasRole(instance, "parser")) throw new Error("openai-parser is no parser");
@@ -148,6 +194,12 @@ describe("required fields", () => {
     ["embeddings: nested list", "/v1/embeddings", { input: [[1]] }],
     ["embeddings: number", "/v1/embeddings", { input: 1 }],
     ["images: a list", "/v1/images/generations", { prompt: ["x"] }],
+    ["chat: tool calls that are no list", chat, { messages: [{ role: "assistant", tool_calls: {} }] }],
+    ["images: a size that is no text", "/v1/images/generations", { prompt: "x", size: 512 }],
+    ["images: a count that is a text", "/v1/images/generations", { prompt: "x", n: "2" }],
+    ["images: a count with a fraction", "/v1/images/generations", '{"prompt":"x","n":1.0}'],
+    ["images: a count beyond 64 bits", "/v1/images/generations", '{"prompt":"x","n":9223372036854775808}'],
+    ["images: steps that are a list", "/v1/images/generations", { prompt: "x", num_inference_steps: [1] }],
     ["images: empty prompt", "/v1/images/generations", { prompt: "" }],
   ])("%s is refused", (name, path, body) => {
     expect(refusal(path, body)).toBe(texts[name.slice(0, name.indexOf(":")) as keyof typeof texts]);
@@ -161,6 +213,12 @@ describe("required fields", () => {
     ["an unknown block", chat, { messages: [{ content: [{ type: "refusal", refusal: "no" }, null] }] }],
     ["input that is a list", "/v1/responses", { input: [] }],
     ["input that is false", "/v1/responses", { input: false }],
+    ["tool calls that are a list", chat, { messages: [{ role: "assistant", tool_calls: [{}] }, { tool_calls: null }] }],
+    [
+      "counts and size of images",
+      "/v1/images/generations",
+      '{"prompt":"x","n":-9223372036854775808,"size":"512x512","num_inference_steps":null}',
+    ],
     ["a salt of any kind for images", "/v1/images/generations", { prompt: "x", cache_salt: 1 }],
   ])("%s is accepted", (_name, path, body) => {
     expect(accepted(path, body).stream).toBe(false);
@@ -373,6 +431,20 @@ describe("hostile bodies", () => {
     ["very many messages", `{"messages":[${'{"role":"user","content":"x"},'.repeat(100_000)}{}]}`],
   ])("%s", (_name, body) => {
     useAll(parse(chat, body));
+  });
+
+  test.each([
+    ["messages", chat, `{"messages":[${"{},".repeat(65_536)}{}]}`],
+    ["blocks", chat, `{"messages":[{"content":[${"{},".repeat(65_535)}{}]}]}`],
+    ["texts", "/v1/completions", `{"prompt":[${'"",'.repeat(65_536)}""]}`],
+  ])("65,536 parts of a prompt are read, one more is refused: %s", (_name, path, body) => {
+    expect(refusal(path, body)).toBe("the prompt has more than 65536 parts");
+    expect(accepted(path, body.replace(/\[("",|\{\},)/, "[")).promptSegments().length).toBeGreaterThan(0);
+  });
+
+  test("texts to embed are one prompt, as many as they are", () => {
+    const body = `{"input":[${'"a",'.repeat(70_000)}"a"]}`;
+    expect(accepted("/v1/embeddings", body).promptSegments()).toHaveLength(1);
   });
 
   test("bytes that are not UTF-8 stay as they are in prompts and bodies", () => {

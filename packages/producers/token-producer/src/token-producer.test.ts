@@ -106,6 +106,18 @@ test("tokens that the client sent are passed on as they are", () => {
   expect(tokenized!.prompts[0]!.tokenIds === ids[0]).toBe(true);
 });
 
+test("multimodal items that the parser found stand with the tokens of their prompt", () => {
+  const feature = { modality: "image", hash: "h", offsetTokens: 0, lengthTokens: 2 };
+  const request = run({
+    body: {
+      promptTokenIds: () => [Uint32Array.of(1, 2, 3), Uint32Array.of(4)],
+      promptFeatures: () => [[feature], []],
+    },
+  });
+  const prompts = request.attributes.get(TOKENIZED_PROMPT.from())!.prompts;
+  expect(prompts.map(({ features }) => features)).toEqual([[feature], []]);
+});
+
 test("an image counts by its own size where it can be read", () => {
   const header = Buffer.from("89504e470d0a1a0a0000000d49484452000007800000043808060000", "hex").toString("base64");
   expect(mediaLengths([media("image", `data:image/png;base64,${header}`), media("image", header)])).toEqual([

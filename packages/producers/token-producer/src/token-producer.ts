@@ -46,7 +46,9 @@ export const tokenProducer: AnyPluginDefinition = definePlugin<TokenProducerPara
     return {
       produce(request) {
         const ids = request.body.promptTokenIds();
-        const prompts = ids?.map((tokenIds): PromptTokens => ({ tokenIds, features: [] })) ?? estimated(request);
+        const features = request.body.promptFeatures?.();
+        const prompts =
+          ids?.map((tokenIds, i): PromptTokens => ({ tokenIds, features: features?.[i] ?? [] })) ?? estimated(request);
         const totalTokens = prompts.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
         if (totalTokens > 0) writer.set(request, { prompts, totalTokens, estimated: ids === undefined });
       },

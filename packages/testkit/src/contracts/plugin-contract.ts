@@ -30,7 +30,8 @@ const rolesOfKind: { readonly [K in PluginKind]: readonly Role[] | undefined } =
   filter: ["filter"],
   scorer: ["scorer"],
   picker: ["picker"],
-  "profile-handler": ["profileHandler"],
+  // The deprecated ones that only set headers for another handler.
+  "profile-handler": ["profileHandler", "preRequest"],
   screener: ["screener"],
   producer: ["dataProducer", "requestHeaderProcessor"],
   admitter: ["admitter"],

@@ -1,0 +1,29 @@
+import { type AttributeType, defineAttribute } from "./attribute-key.ts";
+
+/**
+ * What one request is expected to see and to cause on each candidate. Every table is indexed by `Endpoint.slot` and in
+ * milliseconds; NaN, and slots beyond the end, are unknown.
+ */
+export interface ExpectedLatency {
+  /** Time to first token: queue, memory and prefill together. */
+  readonly ttftMs: Float64Array;
+  /** Part of it: prompts that are computed before this one. */
+  readonly queueMs: Float64Array;
+  /** Part of it: waiting for room in the KV cache. */
+  readonly memoryMs: Float64Array;
+  /** Part of it: this request's own prompt, the part that is not cached. */
+  readonly prefillMs: Float64Array;
+  /** First token to last. */
+  readonly decodeMs: Float64Array;
+  /** Delay this request causes to those that are there, summed over them. */
+  readonly harmMs: Float64Array;
+  readonly evictMs: Float64Array;
+}
+
+/** Expected latency of the request on every candidate. */
+export const EXPECTED_LATENCY: AttributeType<ExpectedLatency> = defineAttribute({
+  dataType: "ExpectedLatency",
+  scope: "request",
+  defaultProducer: "expected-latency-producer",
+  autoCreate: true,
+});

@@ -1,0 +1,14 @@
+export type { AnswerFormat } from "./answer-format.ts";
+export { AnswerReader } from "./answer-reader.ts";
+export { ByteStore } from "./byte-store.ts";
+export { firstLimit } from "./first-limit.ts";
+export { isOptional, isString } from "./json-checks.ts";
+export { JsonRequest } from "./json-request.ts";
+export { listPrompt } from "./list-prompt.ts";
+export { ModelRestorer } from "./model-restorer.ts";
+export { openAiAnswer } from "./openai-answer.ts";
+export { maxPromptParts, noPrompt, type Prompt, tooManyParts } from "./prompt.ts";
+export { replaceModel } from "./replace-model.ts";
+export { scanBody } from "./scan-body.ts";
+export { tokenCount } from "./token-count.ts";
+export { isIntegerLiteral, TypeFaults } from "./type-faults.ts";

@@ -1,0 +1,218 @@
+import { scanJson } from "../json/index.ts";
+import type { Usage } from "../plugin/parser.ts";
+import type { AnswerFormat } from "./answer-format.ts";
+import { ByteStore } from "./byte-store.ts";
+
+/** A longer event is counted and not read. Bytes. */
+export const maxEventBytes: number = 1024 * 1024;
+
+const newline = 0x0a;
+const carriageReturn = 0x0d;
+
+/**
+ * Counts the events of a stream and finds the usage in them, wherever the chunks are cut.
+ *
+ * Lines end with LF or CRLF, events with an empty line. A server that leaves the empty line out is understood: a data
+ * line that opens a JSON value after one that closed an object starts an event, since no JSON text has that.
+ * Cost: events without a usage key that has a value are not parsed, and nothing is allocated for an event that lies
+ * within one chunk.
+ */
+export class StreamUsage {
+  usage: Usage | undefined;
+  events = 0;
+  /** The bytes of the event that is not complete. */
+  readonly #carry = new ByteStore();
+  /** Starts and ends of the data lines of this event, counted from its first byte. */
+  readonly #data: number[] = [];
+  /** Where the line that is not complete starts, counted from the event's first byte. */
+  #lineStart = 0;
+  /** The event is too long: its bytes are not kept. */
+  #skipping = false;
+  #skippedLineIsEmpty = false;
+  #skippedData = false;
+  readonly #format: AnswerFormat;
+  /** The usage key with its quotes. */
+  readonly #usageKey: Buffer;
+
+  constructor(format: AnswerFormat) {
+    this.#format = format;
+    this.#usageKey = Buffer.from(JSON.stringify(format.usageKey));
+  }
+
+  observe(bytes: Uint8Array, endOfStream: boolean): void {
+    const rest = this.#skipping ? this.#skip(bytes) : bytes;
+    if (rest.length > 0) {
+      if (this.#carry.length === 0) {
+        const done = this.#read(asBuffer(rest), 0);
+        if (done < rest.length) this.#keep(rest.subarray(done));
+      } else {
+        const searched = this.#carry.length;
+        this.#carry.append(rest);
+        const done = this.#read(this.#carry.view(), searched);
+        if (done > 0) this.#carry.dropFirst(done);
+        this.#bound();
+      }
+    }
+    if (endOfStream) this.#end();
+  }
+
+  #keep(bytes: Uint8Array): void {
+    this.#carry.append(bytes);
+    this.#bound();
+  }
+
+  #bound(): void {
+    if (this.#carry.length <= maxEventBytes) return;
+    const bytes = this.#carry.view();
+    this.#skipping = true;
+    this.#skippedLineIsEmpty = isEmptyLine(bytes, this.#lineStart, bytes.length);
+    this.#skippedData = this.#data.length > 0 || dataStart(bytes, this.#lineStart, bytes.length) !== -1;
+    this.#carry.clear();
+    this.#data.length = 0;
+    this.#lineStart = 0;
+  }
+
+  /** Returns what follows the event that is too long. */
+  #skip(bytes: Uint8Array): Uint8Array {
+    let lineStart = 0;
+    for (;;) {
+      const end = bytes.indexOf(newline, lineStart);
+      const empty = isEmptyLine(bytes, lineStart, end === -1 ? bytes.length : end);
+      this.#skippedLineIsEmpty = this.#skippedLineIsEmpty && empty;
+      if (end === -1) return bytes.subarray(bytes.length);
+      lineStart = end + 1;
+      if (this.#skippedLineIsEmpty) {
+        this.#skipping = false;
+        if (this.#skippedData) this.events++;
+        return bytes.subarray(lineStart);
+      }
+      this.#skippedLineIsEmpty = true;
+    }
+  }
+
+  /**
+   * Reads lines of `bytes`, which start with the first byte of the event at hand. Before `searched` is no line end that
+   * was not seen. Returns where the event starts that is not complete.
+   */
+  #read(bytes: Buffer, searched: number): number {
+    let eventStart = 0;
+    let lineStart = this.#lineStart;
+    let from = searched;
+    // The next usage key, looked up once for all events before it; -1 when there is none.
+    let usageAt: number | undefined;
+    for (;;) {
+      const lineEnd = bytes.indexOf(newline, from);
+      if (lineEnd === -1) break;
+      const start = dataStart(bytes, lineStart, lineEnd);
+      const ends = start === -1 ? isEmptyLine(bytes, lineStart, lineEnd) : this.#startsEvent(bytes, eventStart, start);
+      if (ends && this.#data.length > 0) {
+        const first = eventStart + this.#data[0]!;
+        if (usageAt === undefined || (usageAt !== -1 && usageAt < first))
+          usageAt = bytes.indexOf(this.#usageKey, first);
+        this.#event(bytes, eventStart, usageAt !== -1 && usageAt < lineStart);
+      }
+      if (ends) eventStart = start === -1 ? lineEnd + 1 : lineStart;
+      if (start !== -1) this.#data.push(start - eventStart, textEnd(bytes, start, lineEnd) - eventStart);
+      lineStart = lineEnd + 1;
+      from = lineStart;
+      // Lines without data need not be kept.
+      if (start === -1 && this.#data.length === 0) eventStart = lineStart;
+    }
+    this.#lineStart = lineStart - eventStart;
+    return eventStart;
+  }
+
+  #startsEvent(bytes: Uint8Array, eventStart: number, start: number): boolean {
+    if (this.#data.length === 0) return false;
+    const first = bytes[start];
+    return (first === 0x7b || first === 0x5b) && bytes[eventStart + this.#data.at(-1)! - 1] === 0x7d;
+  }
+
+  #event(bytes: Buffer, eventStart: number, namesUsage: boolean): void {
+    const data = this.#data;
+    const start = eventStart + data[0]!;
+    const end = eventStart + data.at(-1)!;
+    if (end - start > maxEventBytes || !isDone(bytes, start, end)) this.events++;
+    if (namesUsage && end - start <= maxEventBytes && hasValue(bytes, start, end, this.#usageKey)) {
+      const json = data.length === 2 ? bytes.subarray(start, end) : joined(bytes, eventStart, data);
+      const document = scanJson(json);
+      if (document.ok) this.usage = this.#format.eventUsage(this.usage, document.root);
+    }
+    data.length = 0;
+  }
+
+  /** What is left is read as if its last line had been ended. */
+  #end(): void {
+    if (this.#skipping) {
+      if (this.#skippedData) this.events++;
+      this.#skipping = false;
+      return;
+    }
+    if (this.#carry.length === 0) return;
+    const searched = this.#carry.length;
+    this.#carry.append(Buffer.from("\n\n"));
+    this.#read(this.#carry.view(), searched);
+    this.#carry.clear();
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** Where the value of a data line starts, one space after the colon left out; -1 for any other line. */
+function dataStart(bytes: Uint8Array, start: number, end: number): number {
+  if (
+    end - start < 5 ||
+    bytes[start] !== 0x64 ||
+    bytes[start + 1] !== 0x61 ||
+    bytes[start + 2] !== 0x74 ||
+    bytes[start + 3] !== 0x61 ||
+    bytes[start + 4] !== 0x3a
+  ) {
+    return -1;
+  }
+  return end - start > 5 && bytes[start + 5] === 0x20 ? start + 6 : start + 5;
+}
+
+function isEmptyLine(bytes: Uint8Array, start: number, end: number): boolean {
+  return end === start || (end === start + 1 && bytes[start] === carriageReturn);
+}
+
+function textEnd(bytes: Uint8Array, start: number, lineEnd: number): number {
+  return lineEnd > start && bytes[lineEnd - 1] === carriageReturn ? lineEnd - 1 : lineEnd;
+}
+
+/** Tells whether the data is `[DONE]`, which ends a stream. */
+function isDone(bytes: Uint8Array, start: number, end: number): boolean {
+  let last = end;
+  while (last > start && bytes[last - 1] === 0x20) last--;
+  return (
+    last - start === 6 &&
+    bytes[start] === 0x5b &&
+    bytes[start + 1] === 0x44 &&
+    bytes[start + 2] === 0x4f &&
+    bytes[start + 3] === 0x4e &&
+    bytes[start + 4] === 0x45 &&
+    bytes[start + 5] === 0x5d
+  );
+}
+
+/** Tells whether a key is followed by something else than null. */
+function hasValue(bytes: Buffer, start: number, end: number, key: Uint8Array): boolean {
+  for (let at = bytes.indexOf(key, start); at !== -1 && at < end; at = bytes.indexOf(key, at)) {
+    at += key.length;
+    while (at < end && (bytes[at]! <= 0x20 || bytes[at] === 0x3a)) at++;
+    if (bytes[at] !== 0x6e) return true;
+  }
+  return false;
+}
+
+function joined(bytes: Uint8Array, eventStart: number, data: readonly number[]): Uint8Array {
+  const lines: Uint8Array[] = [];
+  for (let i = 0; i < data.length; i += 2) {
+    if (i > 0) lines.push(Uint8Array.of(newline));
+    lines.push(bytes.subarray(eventStart + data[i]!, eventStart + data[i + 1]!));
+  }
+  return Buffer.concat(lines);
+}

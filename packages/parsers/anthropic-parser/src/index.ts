@@ -1,0 +1,1 @@
+export { anthropicParser as default } from "./anthropic-parser.ts";

@@ -1,0 +1,1 @@
+export { passthroughParser as default } from "./passthrough-parser.ts";

@@ -1,0 +1,1 @@
+export { sglangHttpParser as default } from "./sglanghttp-parser.ts";

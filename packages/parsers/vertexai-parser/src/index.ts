@@ -1,0 +1,1 @@
+export { vertexaiParser as default } from "./vertexai-parser.ts";

@@ -1,0 +1,1 @@
+export { vllmgrpcParser as default } from "./vllmgrpc-parser.ts";

@@ -1,0 +1,1 @@
+export { vllmHttpParser as default } from "./vllmhttp-parser.ts";
