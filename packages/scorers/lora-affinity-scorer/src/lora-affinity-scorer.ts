@@ -32,6 +32,8 @@ export const loraAffinityScorer: AnyPluginDefinition = definePlugin({
   stability: "beta",
   summary: "1 = the request's LoRA adapter is active, 0.8 = room for it, 0.6 = it waits already, 0 = none of these.",
   consumes: () => ({ required: [ACTIVE_MODELS, WAITING_MODELS, MAX_ACTIVE_MODELS] }),
+  // For the model's name.
+  readsBody: ["request"],
   create(_params, host) {
     const active = host.endpointReader(ACTIVE_MODELS);
     const waiting = host.endpointReader(WAITING_MODELS);

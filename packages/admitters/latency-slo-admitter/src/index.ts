@@ -1,0 +1,1 @@
+export { latencySloAdmitter as default } from "./latency-slo-admitter.ts";

@@ -1,0 +1,1 @@
+export { probabilisticAdmitter as default } from "./probabilistic-admitter.ts";

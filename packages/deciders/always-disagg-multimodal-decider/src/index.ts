@@ -1,0 +1,1 @@
+export { alwaysDisaggMultimodalDecider as default } from "./always-disagg-multimodal-decider.ts";

@@ -1,0 +1,1 @@
+export { alwaysDisaggPdDecider as default } from "./always-disagg-pd-decider.ts";

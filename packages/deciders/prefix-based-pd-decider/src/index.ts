@@ -1,0 +1,1 @@
+export { prefixBasedPdDecider as default } from "./prefix-based-pd-decider.ts";

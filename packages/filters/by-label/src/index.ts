@@ -1,0 +1,1 @@
+export { byLabel as default } from "./by-label.ts";

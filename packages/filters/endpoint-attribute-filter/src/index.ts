@@ -1,0 +1,1 @@
+export { endpointAttributeFilter as default } from "./endpoint-attribute-filter.ts";

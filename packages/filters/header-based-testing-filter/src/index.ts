@@ -1,0 +1,1 @@
+export { headerBasedTestingFilter as default } from "./header-based-testing-filter.ts";

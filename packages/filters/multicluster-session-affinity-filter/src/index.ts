@@ -1,0 +1,1 @@
+export { multiclusterSessionAffinityFilter as default } from "./multicluster-session-affinity-filter.ts";

@@ -1,0 +1,1 @@
+export { prefixCacheAffinityFilter as default } from "./prefix-cache-affinity-filter.ts";

@@ -1,0 +1,1 @@
+export { sessionAffinityFilter as default } from "./session-affinity-filter.ts";

@@ -1,0 +1,1 @@
+export { sloHeadroomTierFilter as default } from "./slo-headroom-tier-filter.ts";

@@ -1,0 +1,1 @@
+export { topologyAffinityFilter as default } from "./topology-affinity-filter.ts";

@@ -1,0 +1,1 @@
+export { utilizationFilter as default } from "./utilization-filter.ts";

@@ -1,0 +1,1 @@
+export { dataParallelProfileHandler as default } from "./data-parallel-profile-handler.ts";

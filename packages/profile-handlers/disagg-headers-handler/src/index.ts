@@ -1,0 +1,1 @@
+export { disaggHeadersHandler as default } from "./disagg-headers-handler.ts";

@@ -1,0 +1,1 @@
+export { disaggProfileHandler as default } from "./disagg-profile-handler.ts";

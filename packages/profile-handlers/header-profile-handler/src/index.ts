@@ -1,0 +1,1 @@
+export { headerProfileHandler as default } from "./header-profile-handler.ts";

@@ -1,0 +1,1 @@
+export { pdProfileHandler as default } from "./pd-profile-handler.ts";

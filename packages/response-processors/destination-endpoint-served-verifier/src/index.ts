@@ -1,0 +1,1 @@
+export { destinationEndpointServedVerifier as default } from "./destination-endpoint-served-verifier.ts";

@@ -1,0 +1,1 @@
+export { requestAttributeReporter as default } from "./request-attribute-reporter.ts";

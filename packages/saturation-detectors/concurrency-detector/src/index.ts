@@ -1,0 +1,1 @@
+export { concurrencyDetector as default } from "./concurrency-detector.ts";

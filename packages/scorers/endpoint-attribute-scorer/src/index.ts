@@ -1,0 +1,1 @@
+export { endpointAttributeScorer as default } from "./endpoint-attribute-scorer.ts";

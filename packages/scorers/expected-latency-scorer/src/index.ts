@@ -1,0 +1,1 @@
+export { expectedLatencyScorer as default } from "./expected-latency-scorer.ts";

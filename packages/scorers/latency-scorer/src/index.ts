@@ -1,0 +1,1 @@
+export { latencyScorer as default } from "./latency-scorer.ts";

@@ -1,0 +1,1 @@
+export { mmEmbeddingsCacheScorer as default } from "./mm-embeddings-cache-scorer.ts";

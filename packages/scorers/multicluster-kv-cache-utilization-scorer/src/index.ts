@@ -1,0 +1,1 @@
+export { multiclusterKvCacheUtilizationScorer as default } from "./multicluster-kv-cache-utilization-scorer.ts";

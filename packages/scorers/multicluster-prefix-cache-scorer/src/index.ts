@@ -1,0 +1,1 @@
+export { multiclusterPrefixCacheScorer as default } from "./multicluster-prefix-cache-scorer.ts";

@@ -1,0 +1,1 @@
+export { multiclusterQueueScorer as default } from "./multicluster-queue-scorer.ts";

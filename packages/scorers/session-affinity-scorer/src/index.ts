@@ -1,0 +1,1 @@
+export { sessionAffinityScorer as default } from "./session-affinity-scorer.ts";

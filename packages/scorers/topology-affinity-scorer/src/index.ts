@@ -1,0 +1,1 @@
+export { topologyAffinityScorer as default } from "./topology-affinity-scorer.ts";

@@ -1,0 +1,1 @@
+export { disaggregatedsetRolloutScreener as default } from "./disaggregatedset-rollout-screener.ts";
