@@ -1,0 +1,190 @@
+import {
+  type Endpoint,
+  Exchange,
+  type ExchangeSink,
+  Headers,
+  type ImmediateReply,
+  type NamedPlugin,
+  type PollingExtractor,
+  type PollingSource,
+  type RoutedRequest,
+  type Router,
+} from "@pointsman/core";
+import type { Datastore } from "@pointsman/datastore";
+import type { Sequence, SimulatedEngine } from "../engine/simulated-engine.ts";
+import type { VirtualTime } from "../virtual-time.ts";
+import { openAiRequest } from "../workload/prompt-text.ts";
+import type { Workload, WorkloadRequest } from "../workload/workload.ts";
+import type { Choice, RoutingPolicy } from "./routing-policy.ts";
+
+/** A picker made ready for virtual time. */
+export interface ReplayedPicker {
+  readonly name: string;
+  readonly router: Router;
+  /** Endpoints are put here before the first request. */
+  readonly datastore: Datastore;
+  /** Pages that the picker wants, and what reads them. */
+  readonly sources: readonly {
+    readonly source: NamedPlugin<PollingSource>;
+    readonly extractors: readonly NamedPlugin<PollingExtractor>[];
+  }[];
+  dispose(): Promise<void>;
+}
+
+const modelName = "replayed-model";
+const utf8 = new TextEncoder();
+
+/** A real picker as a policy: it is asked as a proxy asks it, scrapes the servers' pages, and sees the answers. */
+export class PickerPolicy implements RoutingPolicy {
+  readonly name: string;
+  readonly #picker: ReplayedPicker;
+  readonly #workload: Workload;
+  readonly #serverOf: Map<string, number> = new Map();
+  readonly #stops: { stop(): void }[] = [];
+
+  constructor(
+    picker: ReplayedPicker,
+    engines: readonly SimulatedEngine[],
+    workload: Workload,
+    time: VirtualTime,
+    scrapeIntervalMs: number,
+  ) {
+    this.name = picker.name;
+    this.#picker = picker;
+    this.#workload = workload;
+    for (const { index } of engines) {
+      const address = `10.0.${index >> 8}.${index & 255}`;
+      picker.datastore.upsert({
+        id: `replay/server-${index}`,
+        namespace: "replay",
+        name: `server-${index}`,
+        address,
+        port: 8000,
+        metricsHost: `${address}:8000`,
+        labels: {},
+        rankIndex: 0,
+      });
+      this.#serverOf.set(`${address}:8000`, index);
+    }
+    const timers = time.timers();
+    const endpoints = picker.datastore.snapshot();
+    endpoints.forEach((endpoint, index) => {
+      for (const binding of picker.sources) {
+        if (binding.source.instance.pollTarget(endpoint) === undefined) continue;
+        const intervalMs = binding.source.instance.intervalMs ?? scrapeIntervalMs;
+        const scrape = (): void => {
+          const page = metricsPage(engines[index]!);
+          endpoint.reachability = "up";
+          for (const { instance } of binding.extractors) instance.extract(page, endpoint, time.now());
+        };
+        scrape();
+        // Spread over the interval, as the scraper does.
+        timers.after((intervalMs * index) / endpoints.length, () => {
+          this.#stops.push(timers.every(intervalMs, scrape));
+        });
+      }
+    });
+  }
+
+  route(request: WorkloadRequest, chosen: (choice: Choice) => void): void {
+    const { path, body } = openAiRequest(this.#workload, request, modelName);
+    const startMs = performance.now();
+    const sink = new ReplaySink(request, this.#serverOf, startMs, chosen);
+    const exchange = new Exchange(this.#picker.router, sink);
+    sink.exchange = exchange;
+    const headers = new Headers();
+    headers.append(":method", "POST");
+    headers.append(":path", path);
+    headers.append("content-type", "application/json");
+    headers.append("x-request-id", `replay-${request.index}`);
+    if (request.session !== undefined) headers.append("x-session-id", request.session);
+    exchange.requestHeaders(headers, false, {});
+    exchange.requestBody(body, true, {});
+  }
+
+  async dispose(): Promise<void> {
+    for (const timer of this.#stops) timer.stop();
+    await this.#picker.dispose();
+  }
+}
+
+/** Plays the proxy for one request. */
+class ReplaySink implements ExchangeSink {
+  exchange: Exchange | undefined;
+  readonly #request: WorkloadRequest;
+  readonly #serverOf: ReadonlyMap<string, number>;
+  readonly #startMs: number;
+  readonly #chosen: (choice: Choice) => void;
+  #target: Endpoint | undefined;
+
+  constructor(
+    request: WorkloadRequest,
+    serverOf: ReadonlyMap<string, number>,
+    startMs: number,
+    chosen: (choice: Choice) => void,
+  ) {
+    this.#request = request;
+    this.#serverOf = serverOf;
+    this.#startMs = startMs;
+    this.#chosen = chosen;
+  }
+
+  routed(routed: RoutedRequest): void {
+    this.#target = routed.targets[0];
+    this.#chosen({
+      server: this.#serverOf.get(this.#target?.hostPort ?? ""),
+      decisionMs: performance.now() - this.#startMs,
+      onProgress: (sequence, finished) => this.#answer(sequence, finished),
+    });
+  }
+
+  reply(reply: ImmediateReply): void {
+    this.exchange?.close("error");
+    this.#chosen({
+      server: undefined,
+      problem: `${reply.status} ${reply.body}`,
+      decisionMs: performance.now() - this.#startMs,
+    });
+  }
+
+  requestTrailers(): void {}
+  responseHeaders(): void {}
+  responseBody(): void {}
+  responseTrailers(): void {}
+
+  #answer(sequence: Sequence, finished: boolean): void {
+    const exchange = this.exchange!;
+    if (sequence.outputTokens === 1) {
+      exchange.responseHeaders(
+        Headers.from([
+          [":status", "200"],
+          ["content-type", "text/event-stream; charset=utf-8"],
+        ]),
+        false,
+        { "envoy.lb": { "x-gateway-destination-endpoint-served": this.#target?.hostPort ?? "" } },
+      );
+    }
+    const head = `data: {"id":"cmpl-${this.#request.index}","object":"text_completion","model":"${modelName}","choices":[`;
+    let text = `${head}{"index":0,"text":" word","delta":{"content":" word"},"finish_reason":null}]}\n\n`;
+    if (finished) {
+      const { promptTokens, output } = this.#request;
+      const usage = `"prompt_tokens":${promptTokens},"completion_tokens":${output.tokens},"total_tokens":${promptTokens + output.tokens}`;
+      text += `${head}],"usage":{${usage}}}\n\ndata: [DONE]\n\n`;
+    }
+    exchange.responseBody(utf8.encode(text), finished);
+    if (finished) exchange.close("error");
+  }
+}
+
+/** A server's metrics page: the series that schedulers read. */
+export function metricsPage(engine: SimulatedEngine): Uint8Array {
+  const { gauges, model } = engine;
+  const labels = `{engine="0",model_name="${modelName}"}`;
+  const info = `{block_size="${model.blockTokens}",engine="0",num_gpu_blocks="${model.kvBlocks}"}`;
+  return utf8.encode(
+    `# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running${labels} ${gauges.running}\n` +
+      `# TYPE vllm:num_requests_waiting gauge\nvllm:num_requests_waiting${labels} ${gauges.waiting}\n` +
+      `# TYPE vllm:kv_cache_usage_perc gauge\nvllm:kv_cache_usage_perc${labels} ${gauges.kvUsage}\n` +
+      `# TYPE vllm:cache_config_info gauge\nvllm:cache_config_info${info} 1\n`,
+  );
+}

@@ -1,0 +1,113 @@
+import type { SimulatedEngine } from "./engine/simulated-engine.ts";
+import type { ReplayOptions, ServedRequest } from "./run-replay.ts";
+
+/** Spread of one figure. */
+export interface Distribution {
+  readonly mean: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+}
+
+/** What a policy achieved. Times are virtual, over the counted requests that were served. */
+export interface ReplayOutcome {
+  readonly policy: string;
+  readonly counted: number;
+  /** Time to first token, milliseconds. */
+  readonly ttftMs: Distribution;
+  /** Arrival to last token, milliseconds. */
+  readonly endToEndMs: Distribution;
+  /** Between output tokens after the first, milliseconds. */
+  readonly tpotMs: Distribution;
+  /** From arrival at a server to the first step of the prompt, milliseconds. */
+  readonly queueMs: Distribution;
+  /** Share of the output tokens asked for while requests were counted that were generated in that time. */
+  readonly outputKeptUp: number;
+  /** Share of prompt tokens found in the cache of the server that was chosen. */
+  readonly hitRate: number;
+  /** Requests of each server, all of them. */
+  readonly requestsPerServer: readonly number[];
+  /** Standard deviation over mean of the time servers were busy. */
+  readonly imbalance: number;
+  /** Mean share of the time that servers were busy. */
+  readonly utilization: number;
+  /** Wall milliseconds per decision; `undefined` for policies of the replay itself. */
+  readonly decisionMs: Distribution | undefined;
+  /** Requests that were not served, by reason; all requests count. */
+  readonly problems: ReadonlyMap<string, number>;
+  /** All requests in order of arrival. */
+  readonly served: readonly ServedRequest[];
+}
+
+/** Sums a replay up. */
+export function summarize(
+  policy: string,
+  served: readonly ServedRequest[],
+  engines: readonly SimulatedEngine[],
+  options: ReplayOptions,
+): ReplayOutcome {
+  const from = Math.floor(served.length * (options.warmUp ?? 0.25));
+  const to = served.length - Math.floor(served.length * (options.coolDown ?? 0.1));
+  const counted = served.slice(from, to).filter((each) => !Number.isNaN(each.finishedMs));
+  const problems = new Map<string, number>();
+  const requestsPerServer = engines.map(() => 0);
+  let endMs = 0;
+  for (const each of served) {
+    if (each.server !== undefined) requestsPerServer[each.server]!++;
+    if (Number.isNaN(each.finishedMs)) {
+      const problem = each.problem ?? "not served in time";
+      problems.set(problem, (problems.get(problem) ?? 0) + 1);
+    } else endMs = Math.max(endMs, each.finishedMs);
+  }
+  const promptTokens = counted.reduce((sum, { request }) => sum + request.promptTokens, 0);
+  const cachedTokens = counted.reduce((sum, each) => sum + each.cachedTokens, 0);
+  const decisions = served.flatMap(({ decisionMs }) => (decisionMs === undefined ? [] : [decisionMs]));
+  const busy = engines.map((engine) => engine.busyMs);
+  const meanBusy = mean(busy);
+  return {
+    policy,
+    counted: counted.length,
+    ttftMs: distribution(counted.map((each) => each.firstTokenMs - each.arrivalMs)),
+    endToEndMs: distribution(counted.map((each) => each.finishedMs - each.arrivalMs)),
+    tpotMs: distribution(
+      counted.flatMap((each) => {
+        const { tokens } = each.request.output;
+        return tokens > 1 ? [(each.finishedMs - each.firstTokenMs) / (tokens - 1)] : [];
+      }),
+    ),
+    queueMs: distribution(counted.map((each) => each.admittedMs - each.arrivalMs)),
+    outputKeptUp: outputKeptUp(served, from, to),
+    hitRate: promptTokens === 0 ? 0 : cachedTokens / promptTokens,
+    requestsPerServer,
+    imbalance: meanBusy === 0 ? 0 : Math.sqrt(mean(busy.map((ms) => (ms - meanBusy) ** 2))) / meanBusy,
+    utilization: endMs === 0 ? 0 : meanBusy / endMs,
+    decisionMs: decisions.length === 0 ? undefined : distribution(decisions),
+    problems,
+    served,
+  };
+}
+
+/** Compares what was generated between the first and the last counted arrival with what was asked for in that time. */
+function outputKeptUp(served: readonly ServedRequest[], from: number, to: number): number {
+  const startMs = served[from]?.arrivalMs ?? 0;
+  const endMs = served[to - 1]?.arrivalMs ?? 0;
+  let asked = 0;
+  let generated = 0;
+  served.forEach(({ request, firstTokenMs, finishedMs }, index) => {
+    if (index >= from && index < to) asked += request.output.tokens;
+    if (Number.isNaN(finishedMs)) return;
+    const overlapMs = Math.min(finishedMs, endMs) - Math.max(firstTokenMs, startMs);
+    if (overlapMs > 0) generated += (request.output.tokens * overlapMs) / (finishedMs - firstTokenMs);
+  });
+  return asked === 0 ? 1 : generated / asked;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+}
+
+function distribution(values: readonly number[]): Distribution {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
+  return { mean: mean(values), p50: at(0.5), p90: at(0.9), p99: at(0.99) };
+}
