@@ -10,13 +10,20 @@ import { root } from "../workspace-packages.ts";
 import { type BenchCase, type BenchRun, isGap, type Row } from "./bench-case.ts";
 import { extProcCases } from "./cases/ext-proc.ts";
 import { memoryCases } from "./cases/memory.ts";
+import { prefixCacheCases } from "./cases/prefix-cache.ts";
 import { scheduleCases } from "./cases/schedule.ts";
 import { scrapeCases } from "./cases/scrape.ts";
 import { ChildProcesses } from "./child-processes.ts";
 import { commit, thisMachine } from "./machine.ts";
 import { type Report, renderReport } from "./report.ts";
 
-const allCases: readonly BenchCase[] = [...extProcCases, ...scrapeCases, ...scheduleCases, ...memoryCases];
+const allCases: readonly BenchCase[] = [
+  ...extProcCases,
+  ...scrapeCases,
+  ...scheduleCases,
+  ...prefixCacheCases,
+  ...memoryCases,
+];
 const exitCode = { ok: 0, failed: 1, badUsage: 2 } as const;
 
 const usage = `pnpm bench [--quick] [--only NAME[,NAME]] [--json FILE]

@@ -93,7 +93,6 @@ describe.each([
   });
 
   test.each([
-    ["/v1/nothing", "{}", "inference error: BadRequest - no parser registered matching path suffix for: /v1/nothing"],
     [
       "/v1/chat/completions",
       "no healthy upstream",
@@ -108,6 +107,13 @@ describe.each([
     const answer = await post(base, path, body);
     expect(answer.status).toBe(400);
     expect(answer.text).toBe(text);
+  });
+
+  test("a path that no parser claims passes to a model server, which knows no such path", async () => {
+    const answer = await post(base, "/v1/nothing", "any bytes");
+    expect(answer.status, answer.text).toBe(404);
+    expect(answer.headers.get("x-went-into-resp-headers")).toBe("true");
+    expect(answer.server).toBeDefined();
   });
 
   test("control headers of a client change nothing", async () => {

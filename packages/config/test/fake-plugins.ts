@@ -58,6 +58,7 @@ const methodOfRole: { readonly [R in Role]: string } = {
   parser: "parseRequest",
   discovery: "startDiscovery",
   endpointListener: "endpointChanged",
+  kubernetesListener: "resourceChanged",
   pollingSource: "pollTarget",
   pollingExtractor: "extract",
 };

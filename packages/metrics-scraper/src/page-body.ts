@@ -4,10 +4,9 @@ import { PollFailure, printable } from "./poll-failure.ts";
 /** The content encodings that a page may have. */
 export type PageEncoding = "identity" | "gzip";
 
-/** Reads a Content-Encoding header. Undefined for encodings that are not supported. */
-export function pageEncoding(header: string | readonly string[] | undefined): PageEncoding | undefined {
-  switch (header?.toString().trim().toLowerCase()) {
-    case undefined:
+/** Reads a Content-Encoding header, "" where there is none. Undefined for encodings that are not supported. */
+export function pageEncoding(header: string): PageEncoding | undefined {
+  switch (header.trim().toLowerCase()) {
     case "":
     case "identity":
       return "identity";
@@ -19,13 +18,8 @@ export function pageEncoding(header: string | readonly string[] | undefined): Pa
   }
 }
 
-/** Joins the chunks of a page and unpacks them. Bounds the unpacked size: what a small page unpacks to may be huge. */
-export function pageBody(
-  chunks: readonly Uint8Array[],
-  encoding: PageEncoding,
-  maxBodyBytes: number,
-): Uint8Array | PollFailure {
-  const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+/** Unpacks a page. Bounds the unpacked size: what a small page unpacks to may be huge. */
+export function unpackedPage(body: Uint8Array, encoding: PageEncoding, maxBodyBytes: number): Uint8Array | PollFailure {
   if (encoding === "identity") return body;
   try {
     return gunzipSync(body, { maxOutputLength: maxBodyBytes });

@@ -6,6 +6,7 @@ import {
   type PollingExtractor,
   type PollingSource,
 } from "@pointsman/core";
+import { PageBuffers } from "./page-buffers.ts";
 import { clientTls, type PageClientOptions } from "./page-client.ts";
 
 /** A source with the extractors that read its pages. */
@@ -47,6 +48,7 @@ export function prepareBindings(
     help: "Pages of model servers from which an extractor could not read all it should.",
     labelNames: ["source_type", "extractor_type"],
   });
+  const buffers = new PageBuffers();
   return bindings.map(({ source, extractors }) => {
     const { intervalMs = options.intervalMs, timeoutMs = defaultTimeoutMs, maxBodyBytes, tls } = source.instance;
     for (const extractor of extractors) {
@@ -64,9 +66,9 @@ export function prepareBindings(
       timeoutMs,
       client: {
         maxBodyBytes,
-        timeoutMs,
         askForGzip: options.askForGzip,
         tls: tls === undefined ? undefined : clientTls(tls),
+        buffers,
       },
       pollErrors: pollErrors.labels(source.type),
     };

@@ -30,8 +30,6 @@ const unreachableCodes: ReadonlySet<string> = new Set([
   "ENOTFOUND",
   "EPIPE",
   "ETIMEDOUT",
-  "UND_ERR_CONNECT_TIMEOUT",
-  "UND_ERR_SOCKET",
 ]);
 
 /** Codes of errors that come from this machine: out of ports, files or memory, name service not available. */
@@ -45,7 +43,6 @@ const localCodes: ReadonlySet<string> = new Set([
   "ENOMEM",
   "EPERM",
   "ERR_INVALID_ARG_VALUE",
-  "UND_ERR_INVALID_ARG",
 ]);
 
 const maxReasonLength = 300;

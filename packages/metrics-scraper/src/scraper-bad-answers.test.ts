@@ -37,7 +37,7 @@ test.each<[string, Answer, RegExp, SourceOptions?]>([
       const timer = setInterval(() => socket.write(`HTTP/1.1 200 OK\r\nx: ${"y".repeat(9000)}`), 1);
       socket.on("close", () => clearInterval(timer));
     },
-    /Headers Overflow/i,
+    /head of the answer is larger than/,
   ],
   [
     "an answer that breaks off",

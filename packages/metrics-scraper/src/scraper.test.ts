@@ -75,6 +75,22 @@ test("a server that closes after each answer is polled over new connections", as
   expect(endpoint.reachability).toBe("up");
 });
 
+test("a request that meets a connection that was just closed goes out again on a new one", async () => {
+  let onConnection = 0;
+  let last: object | undefined;
+  const server = await serve((socket, request) => {
+    if (socket !== last) onConnection = 0;
+    last = socket;
+    if (onConnection++ < 2) always("up 1\n")(socket, request);
+    else socket.destroy();
+  });
+  const fixture = scrape();
+  fixture.add("a", server.port);
+  await until("ten pages", () => fixture.pages.length >= 10);
+  expect(server.connections).toBeGreaterThanOrEqual(5);
+  expect(fixture.count("llm_d_epp_datalayer_poll_errors_total", "source-type")).toBe(0);
+});
+
 test("a removed endpoint's connection is closed, also in the middle of a poll, and its page is not extracted", async () => {
   let answerLate = (): void => {};
   const server = await serve((socket, request) => {

@@ -66,9 +66,15 @@ export function encodeBodyResponsePrefix(
   return writer.finish();
 }
 
-/** Encodes the reply to trailers, which changes nothing. */
-export function encodeTrailersResponse(phase: "request" | "response"): Uint8Array {
-  return Uint8Array.of(phase === "request" ? 42 : 50, 0);
+/** Encodes the reply to trailers, which changes nothing in them. */
+export function encodeTrailersResponse(phase: "request" | "response", metadata?: StructObject): Uint8Array {
+  const tag = phase === "request" ? 42 : 50;
+  if (metadata === undefined) return Uint8Array.of(tag, 0);
+  const writer = new WireWriter(128);
+  writer.varint(tag);
+  writer.varint(0);
+  writer.bytes(66, encodeStruct(metadata));
+  return writer.finish();
 }
 
 /** Encodes a reply to the client in place of the upstream's. */

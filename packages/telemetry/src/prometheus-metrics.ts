@@ -1,11 +1,7 @@
-import type { Counter, Gauge, Histogram, MetricFamily, MetricOptions, MetricsRegistry } from "@pointsman/core";
-import {
-  collectDefaultMetrics,
-  Counter as PromCounter,
-  Gauge as PromGauge,
-  Histogram as PromHistogram,
-  Registry,
-} from "prom-client";
+import type { MetricOptions, MetricsRegistry } from "@pointsman/core";
+import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
+import { HistogramFamily } from "./histogram-family.ts";
+import { CounterFamily, GaugeFamily } from "./number-families.ts";
 
 /** A metrics registry with its text page. */
 export interface PrometheusMetrics extends MetricsRegistry {
@@ -16,49 +12,35 @@ export interface PrometheusMetrics extends MetricsRegistry {
   beforePage(run: () => void): void;
 }
 
-type Metric = PromCounter | PromGauge | PromHistogram;
-
-interface LabelledMetric<M> {
-  labels(...values: string[]): M;
-  remove(...values: string[]): void;
-}
-
-/** Series without labels are bound once as well. */
-function family<M>(metric: LabelledMetric<M>): MetricFamily<M> {
-  return {
-    labels: (...values) => metric.labels(...values),
-    remove: (...values) => metric.remove(...values),
-  };
-}
+type Family = CounterFamily | GaugeFamily | HistogramFamily;
 
 /** Creates a registry; with `processMetrics`, it carries those of Node and the process too. */
 export function createPrometheusMetrics(options: { readonly processMetrics: boolean }): PrometheusMetrics {
   const registry = new Registry();
   if (options.processMetrics) collectDefaultMetrics({ register: registry });
-  const known = new Map<string, Metric>();
+  const known = new Map<string, Family>();
   const hooks: (() => void)[] = [];
 
   /** A metric that exists under the name, or a new one: two plugins of one type share their families. */
-  const once = <T extends Metric>(name: string, make: () => T): T => {
+  const once = <F extends Family>(kind: F["type"], name: string, make: () => F): F => {
     const existing = known.get(name);
-    // One name is always asked for as one kind; prom-client refuses a second registration otherwise.
-    if (existing !== undefined) return existing as T;
+    if (existing !== undefined) {
+      if (existing.type !== kind) throw new Error(`metric ${name} is a ${existing.type}, not a ${kind}`);
+      // Each kind has one class.
+      return existing as F;
+    }
     const made = make();
+    // The types want prom-client's own classes; the registry reads the name and what `get` gives.
+    registry.registerMetric(made as unknown as Metric);
     known.set(name, made);
     return made;
   };
-  const base = (o: MetricOptions) => ({
-    name: o.name,
-    help: `[ALPHA] ${o.help}`,
-    labelNames: [...(o.labelNames ?? [])],
-    registers: [registry],
-  });
+  const base = ({ name, help, labelNames = [] }: MetricOptions) => ({ name, help: `[ALPHA] ${help}`, labelNames });
 
   return {
-    counter: (o): MetricFamily<Counter> => family(once(o.name, () => new PromCounter(base(o)))),
-    gauge: (o): MetricFamily<Gauge> => family(once(o.name, () => new PromGauge(base(o)))),
-    histogram: (o): MetricFamily<Histogram> =>
-      family(once(o.name, () => new PromHistogram({ ...base(o), buckets: [...o.buckets] }))),
+    counter: (o) => once("counter", o.name, () => new CounterFamily(base(o))),
+    gauge: (o) => once("gauge", o.name, () => new GaugeFamily(base(o))),
+    histogram: (o) => once("histogram", o.name, () => new HistogramFamily({ ...base(o), buckets: o.buckets })),
     async page() {
       for (const hook of hooks) hook();
       return registry.metrics();

@@ -40,6 +40,7 @@ export const coreMetricsExtractor: AnyPluginDefinition = definePlugin<CoreMetric
 
     return {
       payload: "prometheus-text",
+      series: defaultReader.series,
       extract(body, endpoint, nowMs) {
         const reader = readerOf(endpoint);
         const before = readBefore.get(endpoint);

@@ -39,6 +39,8 @@ type SignalReader = (page: MetricsPage, endpoint: Endpoint, nowMs: number, probl
 /** Reads the pages of one engine: the series it needs are found in one pass. */
 export class EngineReader {
   readonly name: string;
+  /** Names of the series it looks for. */
+  readonly series: readonly string[];
   readonly #query: MetricsQuery;
   readonly #readers: readonly SignalReader[];
   readonly #writers: ReadonlyMap<AttributeKey<unknown>, EndpointWriter<unknown>>;
@@ -46,7 +48,8 @@ export class EngineReader {
   constructor(engine: EngineConfig, writerOf: WriterOf) {
     this.name = engine.name;
     this.#readers = signalReaders(engine, writerOf);
-    this.#query = new MetricsQuery(specsOf(engine).map(({ name }) => name));
+    this.series = [...new Set(specsOf(engine).map(({ name }) => name))];
+    this.#query = new MetricsQuery(this.series);
     this.#writers = new Map([...signalsOf(engine)].map((key) => [key, writerOf(key)]));
   }
 

@@ -326,6 +326,7 @@ test("endpoints that vanished unannounced are dropped within two minutes", () =>
     pods: [{ pod: "default/server-1", blocks: 1 }],
     totalPods: 1,
     maxPods: 100,
+    memoryBytes: expect.any(Number),
   });
 });
 

@@ -101,7 +101,12 @@ export const approxPrefixCacheProducer: AnyPluginDefinition = definePlugin<Appro
       dumpState() {
         const pods = Array.from(index.endpointIds(), (id) => ({ pod: id, blocks: index.blocksOf(id) }));
         pods.sort((a, b) => b.blocks - a.blocks);
-        return { pods: pods.slice(0, maxDumpedEndpoints), totalPods: pods.length, maxPods: maxDumpedEndpoints };
+        return {
+          pods: pods.slice(0, maxDumpedEndpoints),
+          totalPods: pods.length,
+          maxPods: maxDumpedEndpoints,
+          memoryBytes: index.memoryBytes,
+        };
       },
     };
   },

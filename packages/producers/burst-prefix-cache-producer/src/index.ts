@@ -1,0 +1,1 @@
+export { burstPrefixCacheProducer as default } from "./burst-prefix-cache-producer.ts";

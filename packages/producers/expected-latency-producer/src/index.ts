@@ -1,0 +1,1 @@
+export { expectedLatencyProducer as default } from "./expected-latency-producer.ts";

@@ -1,0 +1,1 @@
+export { mmEmbeddingsCacheProducer as default } from "./mm-embeddings-cache-producer.ts";

@@ -1,0 +1,1 @@
+export { predictedLatencyProducer as default } from "./predicted-latency-producer.ts";

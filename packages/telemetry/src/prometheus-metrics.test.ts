@@ -1,0 +1,130 @@
+import fc from "fast-check";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { expect, test } from "vitest";
+import { createPrometheusMetrics } from "./index.ts";
+
+const labelNames = ["model", "status"];
+const buckets = [0.1, 1, 2.5, 10];
+
+/** A value for one of the metrics, or the removal of a series. */
+interface Step {
+  readonly metric: "counter" | "gauge" | "histogram";
+  readonly labelled: boolean;
+  readonly how: "inc" | "dec" | "set" | "remove";
+  readonly values: readonly [string, string];
+  readonly amount: number;
+  /** Whether to use a child that was made before rather than to ask for one. */
+  readonly keepsChild: boolean;
+}
+
+/** Few pairs, so that steps meet the same series; the first two would collide if values were joined without care. */
+const labelPairs = fc.constantFrom<readonly [string, string]>(
+  ["a", "b:c"],
+  ["a:b", "c"],
+  ["", ""],
+  ['quo"te', "line\nbreak \\ \u0000 \u00fc"],
+);
+const step: fc.Arbitrary<Step> = fc.record({
+  metric: fc.constantFrom("counter", "gauge", "histogram"),
+  labelled: fc.boolean(),
+  how: fc.constantFrom("inc", "dec", "set", "remove"),
+  values: labelPairs,
+  amount: fc.oneof(fc.constantFrom(0, 0.1, 1, 2.5, 10, 11), fc.double({ min: 0, max: 1e9, noNaN: true })),
+  keepsChild: fc.boolean(),
+});
+
+interface Child {
+  inc?(amount?: number): void;
+  dec?(amount?: number): void;
+  set?(value: number): void;
+  observe?(value: number): void;
+}
+
+/** Takes one step on a metric; `children` keeps what `labels` gave. */
+function take(
+  { how, labelled, values, amount, keepsChild, metric }: Step,
+  family: { labels(...values: string[]): Child; remove(...values: string[]): void },
+  children: Map<string, Child>,
+): void {
+  const labels = labelled ? values : [];
+  if (how === "remove") {
+    // prom-client forgets the series of a metric without labels; nothing here removes one.
+    if (labelled) family.remove(...labels);
+    return;
+  }
+  const id = JSON.stringify([metric, labels]);
+  const child = (keepsChild ? children.get(id) : undefined) ?? family.labels(...labels);
+  children.set(id, child);
+  if (metric === "histogram") child.observe!(how === "dec" ? -amount : amount);
+  else if (metric === "counter") child.inc!(how === "set" ? undefined : amount);
+  else if (how === "set") child.set!(amount);
+  else if (how === "dec") child.dec!(amount);
+  else child.inc!(amount);
+}
+
+test("the page equals the one of prom-client's own metrics after any values and removals", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      const registry = new Registry();
+      const metrics = createPrometheusMetrics({ processMetrics: false });
+      const theirs = new Map<string, { labels(...values: string[]): Child; remove(...values: string[]): void }>();
+      const ours: typeof theirs = new Map();
+      for (const labelled of [true, false]) {
+        const names = labelled ? labelNames : [];
+        const of = (name: string) => ({
+          name: `${name}_${labelled ? "by_label" : "plain"}`,
+          help: "Help \\ with\nbreak.",
+          labelNames: names,
+        });
+        const help = (name: string) => ({ ...of(name), help: `[ALPHA] ${of(name).help}`, registers: [registry] });
+        theirs.set(`counter${labelled}`, new Counter(help("c_total")));
+        theirs.set(`gauge${labelled}`, new Gauge(help("g")));
+        theirs.set(`histogram${labelled}`, new Histogram({ ...help("h_seconds"), buckets }));
+        ours.set(`counter${labelled}`, metrics.counter(of("c_total")));
+        ours.set(`gauge${labelled}`, metrics.gauge(of("g")));
+        ours.set(`histogram${labelled}`, metrics.histogram({ ...of("h_seconds"), buckets }));
+      }
+      const theirChildren = new Map<string, Child>();
+      const ourChildren = new Map<string, Child>();
+      for (const each of steps) {
+        take(each, theirs.get(`${each.metric}${each.labelled}`)!, theirChildren);
+        take(each, ours.get(`${each.metric}${each.labelled}`)!, ourChildren);
+      }
+      expect(await metrics.page()).toBe(await registry.metrics());
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("special values of a gauge print as prom-client prints them", async () => {
+  const registry = new Registry();
+  const theirs = new Gauge({ name: "g", help: "[ALPHA] G.", labelNames: ["x"], registers: [registry] });
+  const metrics = createPrometheusMetrics({ processMetrics: false });
+  const ours = metrics.gauge({ name: "g", help: "G.", labelNames: ["x"] });
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 1e21, 1e-7]) {
+    theirs.labels(String(value)).set(value);
+    ours.labels(String(value)).set(value);
+  }
+  expect(await metrics.page()).toBe(await registry.metrics());
+});
+
+test("a value that would spoil a series is refused and changes nothing", async () => {
+  const metrics = createPrometheusMetrics({ processMetrics: false });
+  const counter = metrics.counter({ name: "a_total", help: "A." }).labels();
+  const histogram = metrics.histogram({ name: "b", help: "B.", buckets: [1] }).labels();
+  for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY]) expect(() => counter.inc(bad)).toThrow(/a_total/);
+  for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) expect(() => histogram.observe(bad)).toThrow(/histogram b/);
+  expect(await metrics.page()).toContain("\na_total 0\n");
+  expect(await metrics.page()).toContain("\nb_count 0\n");
+});
+
+test("a metric that cannot be is refused", () => {
+  const metrics = createPrometheusMetrics({ processMetrics: false });
+  metrics.counter({ name: "a_total", help: "A.", labelNames: ["x"] });
+  expect(() => metrics.gauge({ name: "a_total", help: "A." })).toThrow("metric a_total is a counter, not a gauge");
+  expect(() => metrics.counter({ name: "a_total", help: "A." }).labels()).toThrow("has 1 labels, not 0");
+  expect(() => metrics.gauge({ name: "a b", help: "A." })).toThrow('"a b" is not a metric name');
+  expect(() => metrics.gauge({ name: "b", help: "B.", labelNames: ["1"] })).toThrow('"1" is not a label name');
+  expect(() => metrics.histogram({ name: "c", help: "C.", labelNames: ["le"], buckets: [1] })).toThrow('label "le"');
+  expect(() => metrics.histogram({ name: "d", help: "D.", buckets: [2, 1] })).toThrow("do not ascend");
+});

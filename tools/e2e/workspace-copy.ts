@@ -1,0 +1,44 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { root } from "../workspace-packages.ts";
+
+/** A copy of the working tree, uncommitted changes included, that a test may change; installed from pnpm's store. */
+export class WorkspaceCopy {
+  readonly directory: string = mkdtempSync(join(realpathSync(tmpdir()), "pointsman-copy-"));
+  /** Programs of the copy come first, the pinned Node among them. */
+  readonly environment: NodeJS.ProcessEnv = {
+    ...process.env,
+    // Colours would stand between the words that tests look for.
+    NO_COLOR: "1",
+    CI: "true",
+    PATH: [join(this.directory, "node_modules/.bin"), process.env["PATH"]].join(delimiter),
+  };
+
+  constructor() {
+    // vitest's own mark would reach the vitest that a test runs.
+    for (const name of Object.keys(this.environment)) if (name.startsWith("VITEST")) delete this.environment[name];
+    const listed = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], { cwd: root });
+    for (const file of listed.toString().split("\0")) {
+      // Deleted files are listed until the deletion is committed.
+      if (file !== "" && existsSync(join(root, file))) cpSync(join(root, file), join(this.directory, file));
+    }
+    this.run("git", ["init", "--quiet"]);
+    this.run("npx", ["-y", "pnpm@12", "install", "--no-frozen-lockfile"]);
+  }
+
+  /** Runs a program in the copy. Returns what it printed; throws with it when the program fails. */
+  run(command: string, args: readonly string[], cwd: string = this.directory): string {
+    try {
+      return execFileSync(command, args, { cwd, env: this.environment, encoding: "utf8", stdio: "pipe" });
+    } catch (thrown: unknown) {
+      const { stdout = "", stderr = "" } = thrown as { readonly stdout?: string; readonly stderr?: string };
+      throw new Error(`${command} ${args.join(" ")} failed:\n${stdout}${stderr}`, { cause: thrown });
+    }
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

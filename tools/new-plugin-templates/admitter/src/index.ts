@@ -1,0 +1,1 @@
+export { exampleAdmitter as default } from "./example-admitter.ts";

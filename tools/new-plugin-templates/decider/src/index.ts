@@ -1,0 +1,1 @@
+export { exampleDecider as default } from "./example-decider.ts";

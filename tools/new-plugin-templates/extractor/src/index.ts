@@ -1,0 +1,1 @@
+export { exampleExtractor as default } from "./example-extractor.ts";

@@ -1,0 +1,1 @@
+export { exampleFilter as default } from "./example-filter.ts";

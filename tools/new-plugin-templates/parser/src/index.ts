@@ -1,0 +1,1 @@
+export { exampleParser as default } from "./example-parser.ts";

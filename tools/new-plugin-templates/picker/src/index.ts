@@ -1,0 +1,1 @@
+export { examplePicker as default } from "./example-picker.ts";

@@ -1,0 +1,2 @@
+export { exampleProducer as default } from "./example-producer.ts";
+export { EXAMPLE_PRODUCER_PROMPT_BYTES } from "./prompt-bytes.ts";

@@ -1,0 +1,1 @@
+export { exampleProfileHandler as default } from "./example-profile-handler.ts";

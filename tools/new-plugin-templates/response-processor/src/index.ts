@@ -1,0 +1,1 @@
+export { exampleResponseProcessor as default } from "./example-response-processor.ts";

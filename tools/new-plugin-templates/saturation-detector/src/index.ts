@@ -1,0 +1,1 @@
+export { exampleSaturationDetector as default } from "./example-saturation-detector.ts";

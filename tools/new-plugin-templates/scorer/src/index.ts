@@ -1,0 +1,1 @@
+export { exampleScorer as default } from "./example-scorer.ts";

@@ -1,0 +1,1 @@
+export { exampleScreener as default } from "./example-screener.ts";

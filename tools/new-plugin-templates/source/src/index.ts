@@ -1,0 +1,1 @@
+export { exampleSource as default } from "./example-source.ts";
