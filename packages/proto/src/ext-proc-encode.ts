@@ -3,36 +3,57 @@ import { varintSize, WireWriter } from "./wire-writer.ts";
 
 export type HeaderPairs = readonly (readonly [name: string, value: string])[];
 
-function headerMutation(set: HeaderPairs, remove: readonly string[]): Uint8Array {
-  const writer = new WireWriter(256);
+/** Bytes of a field with a tag of one byte and this many bytes of content. */
+function fieldSize(contentBytes: number): number {
+  return 1 + varintSize(contentBytes) + contentBytes;
+}
+
+function headerSize(name: string, value: string): number {
+  return fieldSize(name.length) + fieldSize(value.length);
+}
+
+function headerMutationSize(set: HeaderPairs, remove: readonly string[]): number {
+  let size = 0;
+  for (const [name, value] of set) size += fieldSize(fieldSize(headerSize(name, value)));
+  for (const name of remove) size += fieldSize(name.length);
+  return size;
+}
+
+function writeHeaderMutation(writer: WireWriter, set: HeaderPairs, remove: readonly string[]): void {
   for (const [name, value] of set) {
-    const header = 1 + varintSize(name.length) + name.length + 1 + varintSize(value.length) + value.length;
+    const header = headerSize(name, value);
     writer.varint(10);
-    writer.varint(1 + varintSize(header) + header);
+    writer.varint(fieldSize(header));
     writer.varint(10);
     writer.varint(header);
     writer.latin1(10, name);
     writer.latin1(26, value);
   }
   for (const name of remove) writer.latin1(18, name);
-  return writer.finish();
 }
 
-/** Encodes the reply to request headers (field 1) or response headers (field 2). */
+/** Encodes the reply to request headers (field 1) or response headers (field 2). `metadata` is an encoded `Struct`. */
 export function encodeHeadersResponse(
   phase: "request" | "response",
   set: HeaderPairs,
   remove: readonly string[],
-  options: { readonly clearRouteCache?: boolean; readonly metadata?: StructObject | undefined } = {},
+  options: { readonly clearRouteCache?: boolean; readonly metadata?: Uint8Array | undefined } = {},
 ): Uint8Array {
-  const common = new WireWriter(320);
-  common.bytes(18, headerMutation(set, remove));
-  if (options.clearRouteCache === true) common.varintField(40, 1);
-  const headersResponse = new WireWriter(336);
-  headersResponse.bytes(10, common.finish());
-  const writer = new WireWriter(512);
-  writer.bytes(phase === "request" ? 10 : 18, headersResponse.finish());
-  if (options.metadata !== undefined) writer.bytes(66, encodeStruct(options.metadata));
+  const { clearRouteCache = false, metadata } = options;
+  // Sizes first, so that each byte is written once, at its place.
+  const mutation = headerMutationSize(set, remove);
+  const common = fieldSize(mutation) + (clearRouteCache ? 2 : 0);
+  const response = fieldSize(common);
+  const writer = new WireWriter(fieldSize(response) + (metadata === undefined ? 0 : 1 + fieldSize(metadata.length)));
+  writer.varint(phase === "request" ? 10 : 18);
+  writer.varint(response);
+  writer.varint(10);
+  writer.varint(common);
+  writer.varint(18);
+  writer.varint(mutation);
+  writeHeaderMutation(writer, set, remove);
+  if (clearRouteCache) writer.varintField(40, 1);
+  if (metadata !== undefined) writer.bytes(66, metadata);
   return writer.finish();
 }
 
@@ -83,7 +104,11 @@ export function encodeImmediateResponse(status: number, body: string, headers: H
   http.varintField(8, status);
   const immediate = new WireWriter(128);
   immediate.bytes(10, http.finish());
-  if (headers.length > 0) immediate.bytes(18, headerMutation(headers, []));
+  if (headers.length > 0) {
+    const mutation = new WireWriter(headerMutationSize(headers, []));
+    writeHeaderMutation(mutation, headers, []);
+    immediate.bytes(18, mutation.finish());
+  }
   immediate.string(26, body);
   const writer = new WireWriter(160);
   writer.bytes(58, immediate.finish());

@@ -3,6 +3,30 @@ export class MalformedMessage extends Error {}
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
+const longestKnownBytes = 32;
+const knownSlots = 512;
+const known: string[] = new Array<string>(knownSlots).fill("");
+
+/**
+ * The bytes as a text, one character per byte. Short texts that came before are found again instead of being made anew:
+ * names and most values of headers are the same in every request, and comparing one takes a fifth of making it.
+ */
+function knownText(bytes: Buffer, start: number, end: number): string {
+  const length = end - start;
+  if (length === 0) return "";
+  if (length > longestKnownBytes) return bytes.toString("latin1", start, end);
+  const slot = ((bytes[start]! * 31 + bytes[end - 1]!) * 31 + bytes[start + (length >> 1)]! + length) & (knownSlots - 1);
+  const text = known[slot]!;
+  if (text.length === length) {
+    let at = 0;
+    while (at < length && text.charCodeAt(at) === bytes[start + at]!) at++;
+    if (at === length) return text;
+  }
+  const made = bytes.toString("latin1", start, end);
+  known[slot] = made;
+  return made;
+}
+
 /**
  * Reads protobuf wire format in place. Every read is bounded by `end`; what does not fit throws
  * {@link MalformedMessage}.
@@ -76,7 +100,7 @@ export class WireReader {
   /** Length-delimited bytes as one character per byte, the way HTTP header fields are read. */
   latin1(): string {
     const start = this.#take();
-    return this.#bytes.toString("latin1", start, this.#at);
+    return knownText(this.#bytes, start, this.#at);
   }
 
   /** Calls `read` with this reader confined to the next length-delimited field. */

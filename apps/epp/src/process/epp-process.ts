@@ -111,6 +111,7 @@ export class EppProcess {
       if (hasRole(instance, "endpointListener")) datastore.subscribe(instance);
     }
     const signals = graph.consumed.filter((key) => key.scope === "endpoint");
+    const recordedSignals = graph.consumed.filter((key) => key.scope === "endpoint" || key.perEndpoint !== undefined);
     const adminFiles = adminCertificates(options);
     const adminTls = adminFiles === undefined ? undefined : await readCertificates(adminFiles);
     const admin: AdminServer = createAdminServer({
@@ -176,7 +177,7 @@ export class EppProcess {
       maxRequestBodyBytes: options.maxRequestBodyBytes,
       emitScores: options.emitScores,
       ignoreSubsetHint: options.ignoreSubsetHint,
-      recordedSignals: signals,
+      recordedSignals,
       requestMetrics: options.requestMetrics,
       errorFormat: options.errorFormat,
       ...(objectives === undefined ? {} : { objectives }),

@@ -26,4 +26,13 @@ export const EXPECTED_LATENCY: AttributeType<ExpectedLatency> = defineAttribute(
   scope: "request",
   defaultProducer: "expected-latency-producer",
   autoCreate: true,
+  perEndpoint: (expected, slot) => ({
+    ttftMs: expected.ttftMs[slot],
+    queueMs: expected.queueMs[slot],
+    memoryMs: expected.memoryMs[slot],
+    prefillMs: expected.prefillMs[slot],
+    decodeMs: expected.decodeMs[slot],
+    harmMs: expected.harmMs[slot],
+    evictMs: expected.evictMs[slot],
+  }),
 });

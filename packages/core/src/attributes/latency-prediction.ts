@@ -25,4 +25,5 @@ export const LATENCY_PREDICTION: AttributeType<LatencyPrediction> = defineAttrib
   scope: "request",
   defaultProducer: "predicted-latency-producer",
   autoCreate: true,
+  perEndpoint: ({ ttftMs, tpotMs }, slot) => ({ ttftMs: ttftMs[slot], tpotMs: tpotMs[slot] }),
 });

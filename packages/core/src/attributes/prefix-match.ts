@@ -20,4 +20,5 @@ export const PREFIX_MATCH: AttributeType<PrefixMatch> = defineAttribute({
   scope: "request",
   defaultProducer: "approx-prefix-cache-producer",
   autoCreate: true,
+  perEndpoint: ({ matchedBlocks, totalBlocks }, slot) => ({ matchedBlocks: matchedBlocks[slot], totalBlocks }),
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { buildEndpoint, named } from "../../test/testkit.ts";
+import { buildEndpoint, buildRequest, named } from "../../test/testkit.ts";
+import { defineAttribute } from "../attributes/attribute-key.ts";
 import { KV_CACHE_USAGE, WAITING_QUEUE_SIZE } from "../attributes/metric-attributes.ts";
 import {
   captureSignals,
@@ -87,11 +88,31 @@ test("signals are noted with values and ages; what was never written has no age"
     buildEndpoint(1, { attributes: [[KV_CACHE_USAGE, 0.5, 750]] }),
     buildEndpoint(2),
   ];
-  const [queue, cache] = captureSignals(endpoints, [WAITING_QUEUE_SIZE, KV_CACHE_USAGE], 1000);
+  const request = buildRequest();
+  request.nowMs = 1000;
+  const [queue, cache] = captureSignals(endpoints, [WAITING_QUEUE_SIZE, KV_CACHE_USAGE], request);
   expect(queue!.values).toEqual([4, undefined, undefined]);
   expect([...queue!.agesMs]).toEqual([100, Number.NaN, Number.NaN]);
-  expect(cache!.key).toBe(KV_CACHE_USAGE);
+  expect(cache!.name).toBe("KVCacheUsagePercent");
   expect([...cache!.agesMs]).toEqual([Number.NaN, 250, Number.NaN]);
+});
+
+test("what an attribute of the request says of each candidate is noted by name; NaN is unknown", () => {
+  const endpoints = [buildEndpoint(2), buildEndpoint(0)];
+  const type = defineAttribute<Float64Array>({
+    dataType: "CostTable",
+    scope: "request",
+    defaultProducer: "some-producer",
+    perEndpoint: (table, slot) => ({ costMs: table[slot], slot }),
+  });
+  const request = buildRequest();
+  const capture = () => captureSignals(endpoints, [type.from()], request);
+  expect(capture()).toEqual([]);
+  request.attributes.set(type.from(), Float64Array.of(Number.NaN, 1, 7));
+  expect(capture()).toEqual([
+    { name: "CostTable.costMs", values: [7, undefined], agesMs: new Float64Array(2) },
+    { name: "CostTable.slot", values: [2, 0], agesMs: new Float64Array(2) },
+  ]);
 });
 
 test("a large profile keeps the endpoints with the largest totals, as sorting would", () => {

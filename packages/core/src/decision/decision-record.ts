@@ -1,6 +1,7 @@
 import type { AttributeKey } from "../attributes/attribute-key.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { NamedPlugin } from "../plugin/roles.ts";
+import type { InferenceRequest } from "../request.ts";
 import type { RequestError } from "../request-error.ts";
 
 /** A stage outside the profiles: admission, a screener, a producer, a hook. */
@@ -67,7 +68,7 @@ export interface ProfileTrace {
 
 /** One signal of the candidates at the moment of the decision. */
 export interface SignalTrace {
-  readonly key: AttributeKey<unknown>;
+  readonly name: string;
   /** Aligned with `DecisionTrace.signalEndpoints`; `undefined` where unknown. */
   readonly values: readonly unknown[];
   /** Milliseconds since the write; NaN where never written. */
@@ -145,21 +146,45 @@ export function compactProfile(profile: ProfileTrace, summarizes: boolean = fals
   }
 }
 
-/** Notes values and ages of the signals that the configured plugins read. */
+/**
+ * Notes values and ages of the signals that the configured plugins read: attributes of the endpoints, and what attributes
+ * of the request say of each endpoint, which are as old as the decision.
+ */
 export function captureSignals(
   endpoints: readonly Endpoint[],
   keys: readonly AttributeKey<unknown>[],
-  nowMs: number,
+  request: InferenceRequest,
 ): SignalTrace[] {
-  return keys.map((key) => {
-    const agesMs = new Float64Array(endpoints.length);
-    const values: unknown[] = [];
-    for (let i = 0; i < endpoints.length; i++) {
-      const endpoint = endpoints[i]!;
-      const at = endpoint.writtenAtMs[key.index];
-      agesMs[i] = at === undefined || at === Number.NEGATIVE_INFINITY ? Number.NaN : nowMs - at;
-      values.push(endpoint.values[key.index]);
-    }
-    return { key, values, agesMs };
-  });
+  return keys.flatMap((key) =>
+    key.scope === "endpoint"
+      ? [endpointSignal(endpoints, key, request.nowMs)]
+      : requestSignals(endpoints, key, request),
+  );
+}
+
+function endpointSignal(endpoints: readonly Endpoint[], key: AttributeKey<unknown>, nowMs: number): SignalTrace {
+  const agesMs = new Float64Array(endpoints.length);
+  const values: unknown[] = [];
+  for (let i = 0; i < endpoints.length; i++) {
+    const endpoint = endpoints[i]!;
+    const at = endpoint.writtenAtMs[key.index];
+    agesMs[i] = at === undefined || at === Number.NEGATIVE_INFINITY ? Number.NaN : nowMs - at;
+    values.push(endpoint.values[key.index]);
+  }
+  return { name: key.dataType, values, agesMs };
+}
+
+function requestSignals(
+  endpoints: readonly Endpoint[],
+  key: AttributeKey<unknown>,
+  request: InferenceRequest,
+): SignalTrace[] {
+  const value = request.attributes.get(key);
+  if (value === undefined || key.perEndpoint === undefined) return [];
+  const rows = endpoints.map(({ slot }) => key.perEndpoint!(value, slot));
+  return Object.keys(rows[0] ?? {}).map((part) => ({
+    name: `${key.dataType}.${part}`,
+    values: rows.map((row) => (Number.isNaN(row[part]) ? undefined : row[part])),
+    agesMs: new Float64Array(endpoints.length),
+  }));
 }

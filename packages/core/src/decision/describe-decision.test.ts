@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { buildEndpoint, FakeClock, named } from "../../test/testkit.ts";
+import { buildEndpoint, buildRequest, FakeClock, named } from "../../test/testkit.ts";
 import { ACTIVE_MODELS, KV_CACHE_USAGE, WAITING_QUEUE_SIZE } from "../attributes/metric-attributes.ts";
 import { RequestError } from "../request-error.ts";
 import { DecisionLog } from "./decision-log.ts";
@@ -39,6 +39,9 @@ function profileTrace(fields: Partial<ProfileTrace> = {}): ProfileTrace {
   };
 }
 
+const at1000 = buildRequest();
+at1000.nowMs = 1000;
+
 function trace(fields: Partial<DecisionTrace> = {}): DecisionTrace {
   const empty = new DecisionLog(1, new FakeClock(0, 1_700_000_000_000)).begin()!;
   return {
@@ -52,7 +55,7 @@ function trace(fields: Partial<DecisionTrace> = {}): DecisionTrace {
     primaryProfile: "default",
     profiles: [profileTrace()],
     signalEndpoints: endpoints.slice(0, 2),
-    signals: captureSignals(endpoints.slice(0, 2), [WAITING_QUEUE_SIZE, KV_CACHE_USAGE, ACTIVE_MODELS], 1000),
+    signals: captureSignals(endpoints.slice(0, 2), [WAITING_QUEUE_SIZE, KV_CACHE_USAGE, ACTIVE_MODELS], at1000),
     outcome: "routed",
     durationMs: 1.5,
     ...fields,
@@ -131,7 +134,7 @@ test("signals carry value and age; an unknown one has neither, and long sets are
 });
 
 test("a signal that is an object is shown as JSON, and a candidate without recorded signals has none", () => {
-  const signals = [{ key: WAITING_QUEUE_SIZE, values: [{ waiting: 3 }], agesMs: Float64Array.of(5) }];
+  const signals = [{ name: "WaitingQueueSize", values: [{ waiting: 3 }], agesMs: Float64Array.of(5) }];
   const view = describeDecision(trace({ signals, signalEndpoints: [endpoints[0]!] }));
   const [second, first] = view.profiles[0]!.candidates;
   expect(first!.signals).toEqual([{ signal: "WaitingQueueSize", value: '{"waiting":3}', ageMs: 5 }]);

@@ -112,7 +112,7 @@ function describeProfile(trace: ProfileTrace, decision: DecisionTrace): ProfileV
         at === undefined
           ? []
           : decision.signals.map((signal) => ({
-              signal: signal.key.dataType,
+              signal: signal.name,
               value: signalText(signal.values[at]),
               ageMs: Number.isNaN(signal.agesMs[at]!) ? undefined : signal.agesMs[at]!,
             })),

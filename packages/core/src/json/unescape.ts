@@ -17,14 +17,45 @@ export function unescapeInto(
   const source = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const sink = new DataView(target.buffer, target.byteOffset, target.length);
   const lastFour = end - 4;
+  const lastSixteen = end - 16;
   let from = start;
   let to = offset;
   while (from < end) {
-    if (from <= lastFour) {
+    if (from <= lastSixteen) {
+      const a = source.getInt32(from, true);
+      const b = source.getInt32(from + 4, true);
+      const c = source.getInt32(from + 8, true);
+      const d = source.getInt32(from + 12, true);
+      // All sixteen go over: what follows a backslash among them is written again.
+      sink.setInt32(to, a, true);
+      sink.setInt32(to + 4, b, true);
+      sink.setInt32(to + 8, c, true);
+      sink.setInt32(to + 12, d, true);
+      let found = backslashIn(a);
+      let plainBytes = 0;
+      if (found === 0) {
+        found = backslashIn(b);
+        plainBytes = 4;
+        if (found === 0) {
+          found = backslashIn(c);
+          plainBytes = 8;
+          if (found === 0) {
+            found = backslashIn(d);
+            plainBytes = 12;
+            if (found === 0) {
+              from += 16;
+              to += 16;
+              continue;
+            }
+          }
+        }
+      }
+      plainBytes += (31 - Math.clz32(found & -found)) >> 3;
+      from += plainBytes;
+      to += plainBytes;
+    } else if (from <= lastFour) {
       const four = source.getInt32(from, true);
-      const difference = four ^ 0x5c5c5c5c;
-      // A backslash is zero here: subtracting one sets its top bit. The borrow sets bits above the lowest one at most.
-      const found = (difference - 0x01010101) & ~difference & 0x80808080;
+      const found = backslashIn(four);
       sink.setInt32(to, four, true);
       const plainBytes = found === 0 ? 4 : (31 - Math.clz32(found & -found)) >> 3;
       from += plainBytes;
@@ -48,6 +79,13 @@ export function unescapeInto(
     }
   }
   return to;
+}
+
+/** Not zero when one of four bytes is a backslash; then the lowest bit set is in the first of them. */
+function backslashIn(four: number): number {
+  const difference = four ^ 0x5c5c5c5c;
+  // A backslash is zero here: subtracting one sets its top bit. The borrow sets bits above the lowest one at most.
+  return (difference - 0x01010101) & ~difference & 0x80808080;
 }
 
 /** Counts the bytes unescapeInto would write. */

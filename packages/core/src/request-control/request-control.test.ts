@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { buildControl } from "../../test/build-control.ts";
 import { buildEndpoint, buildRequest, named } from "../../test/testkit.ts";
+import { WAITING_QUEUE_SIZE } from "../attributes/metric-attributes.ts";
 import { PREFIX_MATCH } from "../attributes/prefix-match.ts";
 import { AGENT_IDENTITY } from "../attributes/request-attributes.ts";
 import { TOKENIZED_PROMPT } from "../attributes/tokenized-prompt.ts";
@@ -270,10 +271,9 @@ function conditional(prefer: string | undefined, matched: readonly number[] | un
 
 test("a decision record holds the request, its stages and the signals of the candidates", () => {
   const calls: string[] = [];
-  const key = PREFIX_MATCH.from();
   const { control, decisions, clock } = buildControl({
     ...recordingOptions(calls),
-    recordedSignals: [key],
+    recordedSignals: [WAITING_QUEUE_SIZE, PREFIX_MATCH.from()],
     producers: [[named({ produce: () => clock.advance(30) }, "slow-producer")]],
   });
   const request = buildRequest({
@@ -281,6 +281,9 @@ test("a decision record holds the request, its stages and the signals of the can
     headers: { "x-llm-d-inference-fairness-id": "tenant", "x-llm-d-model-name-rewrite": "asked" },
   });
   request.attributes.set(TOKENIZED_PROMPT.from(), { prompts: [], totalTokens: 42, estimated: true });
+  const blocks = Int32Array.of(1, 0, 2);
+  const match = { totalBlocks: 2, blockSizeTokens: 64, matchedBlocks: blocks, cachedBlocks: blocks };
+  request.attributes.set(PREFIX_MATCH.from(), match);
   expect(chosen(control.route(request))).toBe("default/server-0");
   const [trace] = decisions.recent(1);
   expect(trace).toMatchObject({
@@ -307,7 +310,11 @@ test("a decision record holds the request, its stages and the signals of the can
     ["PreRequest", "a", undefined],
   ]);
   expect(trace!.signalEndpoints).toEqual(endpoints);
-  expect(trace!.signals.map((signal) => signal.key)).toEqual([key]);
+  expect(trace!.signals.map(({ name }) => name)).toEqual([
+    "WaitingQueueSize",
+    "PrefixCacheMatchInfoDataKey.matchedBlocks",
+    "PrefixCacheMatchInfoDataKey.totalBlocks",
+  ]);
 });
 
 test("a refused request leaves its error in the record", () => {

@@ -219,6 +219,8 @@ export class RequestControl {
     );
     if (denied !== undefined) return denied;
     const result = this.#options.scheduler.schedule(request, candidates, trace);
+    // Before the plugins that record the decision drop what they kept for it.
+    if (trace !== undefined) this.#captureSignals(trace, request);
     if (result instanceof RequestError) return result;
     const missed = conditionalDecodeMiss(request, result, this.#prefixMatches);
     if (missed !== undefined) return missed;
@@ -274,6 +276,12 @@ export class RequestControl {
     return undefined;
   }
 
+  #captureSignals(trace: DecisionTrace, request: InferenceRequest): void {
+    const primary = trace.profiles.find((profile) => profile.profile === trace.primaryProfile) ?? trace.profiles.at(-1);
+    trace.signalEndpoints = primary?.candidates.slice(0, maxRecordedEndpoints) ?? [];
+    trace.signals = captureSignals(trace.signalEndpoints, this.#options.recordedSignals, request);
+  }
+
   #finishTrace(
     trace: DecisionTrace,
     request: InferenceRequest,
@@ -287,9 +295,6 @@ export class RequestControl {
     trace.fairnessId = request.fairnessId;
     trace.promptTokens = request.attributes.get(TOKENIZED_PROMPT.from())?.totalTokens;
     trace.durationMs = durationMs;
-    const primary = trace.profiles.find((profile) => profile.profile === trace.primaryProfile) ?? trace.profiles.at(-1);
-    trace.signalEndpoints = primary?.candidates.slice(0, maxRecordedEndpoints) ?? [];
-    trace.signals = captureSignals(trace.signalEndpoints, this.#options.recordedSignals, request.nowMs);
     trace.outcome = outcome instanceof RequestError ? outcome : "routed";
     this.#options.onDecision?.(request, trace);
   }
