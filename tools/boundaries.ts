@@ -29,6 +29,7 @@ const levels: Readonly<Record<string, number>> = {
   "@pointsman/metrics-scraper": 2,
   "@pointsman/ext-proc": 2,
   "@pointsman/http-proxy": 2,
+  "@pointsman/kube": 2,
   "@pointsman/replay": 2,
   "@pointsman/model-sim": 3,
   "@pointsman/epp": 4,

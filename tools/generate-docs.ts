@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { configJsonSchema, renderProblemCatalog } from "@pointsman/config";
 import { type AnyPluginDefinition, isPluginDefinition } from "@pointsman/core";
+import { withTable } from "./readme-params.ts";
 import { pluginPackages, root } from "./workspace-packages.ts";
 
 const check = process.argv.includes("--check");
@@ -48,7 +49,7 @@ const rows = definitions.map(
 );
 const table = ["| Type | Kind | |", "| --- | --- | --- |", ...rows].join("\n");
 const readme = readFileSync(join(root, "README.md"), "utf8");
-put("README.md", readme.replace(/(<!-- plugins:start -->\n)[\s\S]*?(\n<!-- plugins:end -->)/, `$1\n${table}\n$2`));
+put("README.md", withTable(readme, `\n${table}\n`, "plugins"));
 
 if (stale.length > 0) {
   console.log(`${check ? "out of date" : "written"}: ${stale.join(", ")}`);

@@ -47,7 +47,7 @@ function run(args: readonly string[]): number {
   const { request } = command;
   write(request);
   if (request.scope !== undefined) {
-    console.log(`${request.directory}: the package ${request.scope}/${request.name}, a ${request.kind} that works
+    console.log(`${request.directory}: the package ${request.scope}/${request.name}, a plugin that works (${request.kind})
 
 Next, in that folder:
   npm install    @pointsman/core, @pointsman/testkit and the tools
@@ -57,7 +57,7 @@ The README shows a configuration; the picker finds the package in the node_modul
     return 0;
   }
   const shown = relative(root, request.directory);
-  console.log(`${shown}: a ${request.kind} that works`);
+  console.log(`${shown}: a plugin that works (${request.kind})`);
   const code = request.register ? finish(registerPlugins()) : 0;
   if (!request.register) console.log("not registered: tools/new-plugin --register makes it known");
   else if (code === 0) console.log(`\nregistered; its tests: npx -y pnpm@12 test:unit ${shown}`);

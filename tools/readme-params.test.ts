@@ -61,6 +61,14 @@ test.each(["", start, end, `${end}${start}`, `${start}${start}${end}`, `${start}
   },
 );
 
+test("markers of another name are a place of their own, also when they stand close together", () => {
+  const readme = `${start}\n${end}\n<!-- plugins:start -->\n<!-- plugins:end -->\n`;
+  expect(withTable(readme, "table", "plugins")).toBe(
+    `${start}\n${end}\n<!-- plugins:start -->\ntable\n<!-- plugins:end -->\n`,
+  );
+  expect(() => withTable(readme, "table", "kinds")).toThrow("needs <!-- kinds:start --> and <!-- kinds:end -->");
+});
+
 function withLimit(limit: number): string {
   return `const input = () => ({ properties: { limit: { type: "integer", default: ${limit}, description: "Limit." } } });
 export default { params: { "~standard": { jsonSchema: { input } } } };`;

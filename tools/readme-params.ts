@@ -8,7 +8,6 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parameterRows, parametersTable } from "../packages/testkit/src/params-table.ts";
 
 const startMarker = "<!-- params:start -->";
-const endMarker = "<!-- params:end -->";
 
 type Properties = Readonly<Record<string, unknown>>;
 
@@ -33,8 +32,13 @@ export function workspaceFolders(root: string): readonly string[] {
   return folders.filter((folder) => existsSync(join(folder, "package.json"))).sort();
 }
 
-/** Puts a table between the markers of a README. Throws when the markers are missing, doubled or in the wrong order. */
-export function withTable(readme: string, table: string): string {
+/**
+ * Puts a table between the markers of a README, `<!-- NAME:start -->` and `<!-- NAME:end -->`. Throws when the markers
+ * are missing, doubled or in the wrong order.
+ */
+export function withTable(readme: string, table: string, name: string = "params"): string {
+  const startMarker = `<!-- ${name}:start -->`;
+  const endMarker = `<!-- ${name}:end -->`;
   const [before, afterStart, ...more] = readme.split(startMarker);
   const [, after, ...rest] = afterStart?.split(endMarker) ?? [];
   if (before === undefined || after === undefined || more.length > 0 || rest.length > 0 || before.includes(endMarker)) {

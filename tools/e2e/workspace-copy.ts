@@ -6,7 +6,9 @@ import { root } from "../workspace-packages.ts";
 
 /** A copy of the working tree, uncommitted changes included, that a test may change; installed from pnpm's store. */
 export class WorkspaceCopy {
-  readonly directory: string = mkdtempSync(join(realpathSync(tmpdir()), "pointsman-copy-"));
+  /** A folder of its own around the copy, for what a test writes beside it. */
+  readonly #around: string = mkdtempSync(join(realpathSync(tmpdir()), "pointsman-copy-"));
+  readonly directory: string = join(this.#around, "pointsman");
   /** Programs of the copy come first, the pinned Node among them. */
   readonly environment: NodeJS.ProcessEnv = {
     ...process.env,
@@ -17,8 +19,9 @@ export class WorkspaceCopy {
   };
 
   constructor() {
-    // vitest's own mark would reach the vitest that a test runs.
-    for (const name of Object.keys(this.environment)) if (name.startsWith("VITEST")) delete this.environment[name];
+    // Marks of the runner would reach the programs that a test runs.
+    for (const name of Object.keys(this.environment))
+      if (/^(VITEST|NODE_PATH$)/.test(name)) delete this.environment[name];
     const listed = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], { cwd: root });
     for (const file of listed.toString().split("\0")) {
       // Deleted files are listed until the deletion is committed.
@@ -39,6 +42,6 @@ export class WorkspaceCopy {
   }
 
   remove(): void {
-    rmSync(this.directory, { recursive: true, force: true });
+    rmSync(this.#around, { recursive: true, force: true });
   }
 }

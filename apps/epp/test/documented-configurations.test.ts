@@ -14,7 +14,10 @@ const readmes = globSync(["*.md", "{apps,packages}/**/*.md"], {
 });
 
 const blocks = readmes.sort().flatMap((file) => {
-  const text = readFileSync(join(root, file), "utf8");
+  // A file inside a text, between four backticks, is for another place; its lines count.
+  const text = readFileSync(join(root, file), "utf8").replace(/^````[\s\S]*?^````$/gm, (block) =>
+    block.replaceAll("`", " "),
+  );
   return [...text.matchAll(/```yaml\n([\s\S]*?)```/g)]
     .map((match) => ({ file, line: text.slice(0, match.index).split("\n").length, yaml: match[1]! }))
     .filter(({ yaml }) => /^(kind: EndpointPickerConfig|plugins:)/m.test(yaml));

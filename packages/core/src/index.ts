@@ -9,6 +9,7 @@ export { RequestAttributes } from "./attributes/attribute-store.ts";
 export { configuredMetric } from "./attributes/configured-metric.ts";
 export { ENCODER_MATCH, type EncoderMatch } from "./attributes/encoder-match.ts";
 export { EXPECTED_LATENCY, type ExpectedLatency } from "./attributes/expected-latency.ts";
+export { GPU_UTILIZATION } from "./attributes/gpu-utilization.ts";
 export { IN_FLIGHT_LOAD, type InFlightLoad, UNCACHED_REQUEST_TOKENS } from "./attributes/inflight-load.ts";
 export { LATENCY_PREDICTION, type LatencyPrediction } from "./attributes/latency-prediction.ts";
 export {
@@ -26,6 +27,7 @@ export { MULTICLUSTER_KV_CACHE_UTILIZATION, MULTICLUSTER_QUEUE_SIZE } from "./at
 export { PEER_ENDPOINT } from "./attributes/peer-endpoint.ts";
 export { PREFIX_MATCH, type PrefixMatch } from "./attributes/prefix-match.ts";
 export { AGENT_IDENTITY, SESSION_ID } from "./attributes/request-attributes.ts";
+export { SERVED_MODELS, type ServedModel } from "./attributes/served-models.ts";
 export {
   type MultiModalFeature,
   type PromptTokens,
@@ -148,6 +150,13 @@ export { ParserSelection, requestPath } from "./request-control/parser-selection
 export { defaultProduceTimeoutMs, type ProducerLevels } from "./request-control/producer-run.ts";
 export { RequestControl, type RequestControlOptions } from "./request-control/request-control.ts";
 export { RequestMetrics } from "./request-control/request-metrics.ts";
+export type {
+  InferenceModelRewrite,
+  InferenceObjective,
+  RequestPolicySink,
+  RewriteRule,
+  RewriteTarget,
+} from "./request-control/request-policies.ts";
 export { maxHeldResponseBytes } from "./request-control/response-phase.ts";
 export { type DropReason, httpStatusOf, RequestError, type RequestErrorCode } from "./request-error.ts";
 export { type EndpointRole, endpointRole, keepRoles, ROLE_LABEL } from "./roles-label.ts";
@@ -159,5 +168,6 @@ export {
   type SchedulingProfile,
   type WeightedScorer,
 } from "./scheduling/scheduler.ts";
+export { SchedulerAttempts } from "./scheduling/scheduler-attempts.ts";
 export { scoreFewest } from "./scheduling/score-fewest.ts";
 export { aliasedHeaders, controlHeaders, wireNames } from "./wire-names.ts";

@@ -15,6 +15,7 @@ import {
   encodeBodyResponsePrefix,
   encodeHeadersResponse,
   encodeImmediateResponse,
+  encodeStruct,
   encodeTrailersResponse,
 } from "@pointsman/proto";
 
@@ -25,6 +26,34 @@ export const processMethod = "/envoy.service.ext_proc.v3.ExternalProcessor/Proce
 export const maxReplyBodyBytes: number = 62_000;
 
 const noBytes = new Uint8Array(0);
+
+/** Encoded metadata of routed requests by destination: destinations are few, requests are many. */
+const metadataOf = new Map<string, Uint8Array>();
+const maxDestinations = 4096;
+
+function routedMetadata({ destination, scores }: RoutedRequest): Uint8Array {
+  if (scores !== undefined) {
+    const lb = { [wireNames.destination]: destination, [wireNames.destinationScores]: scores };
+    return encodeStruct({ [wireNames.lbNamespace]: lb });
+  }
+  let metadata = metadataOf.get(destination);
+  if (metadata === undefined) {
+    metadata = encodeStruct({ [wireNames.lbNamespace]: { [wireNames.destination]: destination } });
+    if (metadataOf.size >= maxDestinations) metadataOf.clear();
+    metadataOf.set(destination, metadata);
+  }
+  return metadata;
+}
+
+const mark = [wireNames.wentIntoResponseHeaders, "true"] as const;
+/** The reply to most response headers, which no plugin changes. */
+const markedHeaders = encodeHeadersResponse("response", [mark], []);
+
+function encodeResponseHeaders({ set, remove }: HeaderMutation): Uint8Array {
+  const isPlain = set.length === 1 && remove.length === 0 && set[0]![0] === mark[0] && set[0]![1] === mark[1];
+  return isPlain ? markedHeaders : encodeHeadersResponse("response", set, remove);
+}
+
 const newHeaders = (): Headers => new Headers();
 
 /** Serves ext_proc streams: one exchange each, on the router that is current when the stream opens. */
@@ -92,14 +121,10 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
   }
 
   routed(request: RoutedRequest): void {
-    const lb: Record<string, string | Readonly<Record<string, number>>> = {
-      [wireNames.destination]: request.destination,
-    };
-    if (request.scores !== undefined) lb[wireNames.destinationScores] = request.scores;
     this.#stream.send([
       encodeHeadersResponse("request", request.headers.set, request.headers.remove, {
         clearRouteCache: true,
-        metadata: { [wireNames.lbNamespace]: lb },
+        metadata: routedMetadata(request),
       }),
     ]);
     if (request.hasBody) this.#sendBody("request", request.body, !request.trailersFollow, undefined);
@@ -117,7 +142,7 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
   }
 
   responseHeaders(headers: HeaderMutation): void {
-    this.#stream.send([encodeHeadersResponse("response", headers.set, headers.remove)]);
+    this.#stream.send([encodeResponseHeaders(headers)]);
   }
 
   responseBody(bytes: Uint8Array, endOfStream: boolean, metadata: MetadataObject | undefined): void {

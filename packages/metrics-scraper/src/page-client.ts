@@ -50,8 +50,8 @@ const plainPath = /^\/[\x21-\x7e]*$/;
  * Fetches one page again and again over one kept-alive connection.
  *
  * Follows no redirects, uses no proxy, sends no credentials but a client certificate. At most one fetch at a time. It
- * takes the place of a general HTTP client because a picker makes thousands of these fetches a second: undici takes some
- * 100 us of CPU time for each, this client 40 us, of which 30 are the system's.
+ * stands in the place of a general HTTP client because a picker makes thousands of these fetches a second: a poll of
+ * 32 KB, extraction included, takes some 110 us of CPU time, and took 190 us with undici.
  */
 export class PageClient {
   readonly target: PollTarget;

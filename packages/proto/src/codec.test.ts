@@ -11,6 +11,7 @@ import {
   encodeBodyResponsePrefix,
   encodeHeadersResponse,
   encodeImmediateResponse,
+  encodeStruct,
   encodeTrailersResponse,
 } from "./index.ts";
 
@@ -233,7 +234,10 @@ test("replies decode with protobuf-es to what was encoded", () => {
       (set, remove, body, endOfStream, metadata) => {
         const headers = fromBinary(
           ProcessingResponseSchema,
-          encodeHeadersResponse("request", set, remove, { clearRouteCache: true, metadata }),
+          encodeHeadersResponse("request", set, remove, {
+            clearRouteCache: true,
+            metadata: metadata === undefined ? undefined : encodeStruct(metadata),
+          }),
         );
         expect(headers.dynamicMetadata).toEqual(metadata);
         const common = headers.response.case === "requestHeaders" ? headers.response.value.response : undefined;

@@ -14,22 +14,26 @@ function headerSize(name: string, value: string): number {
 
 function headerMutationSize(set: HeaderPairs, remove: readonly string[]): number {
   let size = 0;
-  for (const [name, value] of set) size += fieldSize(fieldSize(headerSize(name, value)));
-  for (const name of remove) size += fieldSize(name.length);
+  for (let at = 0; at < set.length; at++) {
+    const pair = set[at]!;
+    size += fieldSize(fieldSize(headerSize(pair[0], pair[1])));
+  }
+  for (let at = 0; at < remove.length; at++) size += fieldSize(remove[at]!.length);
   return size;
 }
 
 function writeHeaderMutation(writer: WireWriter, set: HeaderPairs, remove: readonly string[]): void {
-  for (const [name, value] of set) {
-    const header = headerSize(name, value);
+  for (let at = 0; at < set.length; at++) {
+    const pair = set[at]!;
+    const header = headerSize(pair[0], pair[1]);
     writer.varint(10);
     writer.varint(fieldSize(header));
     writer.varint(10);
     writer.varint(header);
-    writer.latin1(10, name);
-    writer.latin1(26, value);
+    writer.latin1(10, pair[0]);
+    writer.latin1(26, pair[1]);
   }
-  for (const name of remove) writer.latin1(18, name);
+  for (let at = 0; at < remove.length; at++) writer.latin1(18, remove[at]!);
 }
 
 /** Encodes the reply to request headers (field 1) or response headers (field 2). `metadata` is an encoded `Struct`. */
@@ -44,7 +48,9 @@ export function encodeHeadersResponse(
   const mutation = headerMutationSize(set, remove);
   const common = fieldSize(mutation) + (clearRouteCache ? 2 : 0);
   const response = fieldSize(common);
-  const writer = new WireWriter(fieldSize(response) + (metadata === undefined ? 0 : 1 + fieldSize(metadata.length)));
+  const writer = new WireWriter(
+    fieldSize(response) + (metadata === undefined ? 0 : 1 + fieldSize(metadata.length)) + WireWriter.slackBytes,
+  );
   writer.varint(phase === "request" ? 10 : 18);
   writer.varint(response);
   writer.varint(10);
@@ -105,7 +111,7 @@ export function encodeImmediateResponse(status: number, body: string, headers: H
   const immediate = new WireWriter(128);
   immediate.bytes(10, http.finish());
   if (headers.length > 0) {
-    const mutation = new WireWriter(headerMutationSize(headers, []));
+    const mutation = new WireWriter(headerMutationSize(headers, []) + WireWriter.slackBytes);
     writeHeaderMutation(mutation, headers, []);
     immediate.bytes(18, mutation.finish());
   }

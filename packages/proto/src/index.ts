@@ -11,4 +11,4 @@ export {
   encodeTrailersResponse,
   type HeaderPairs,
 } from "./ext-proc-encode.ts";
-export type { StructObject, StructValue } from "./struct-codec.ts";
+export { encodeStruct, type StructObject, type StructValue } from "./struct-codec.ts";

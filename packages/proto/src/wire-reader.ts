@@ -15,7 +15,8 @@ function knownText(bytes: Buffer, start: number, end: number): string {
   const length = end - start;
   if (length === 0) return "";
   if (length > longestKnownBytes) return bytes.toString("latin1", start, end);
-  const slot = ((bytes[start]! * 31 + bytes[end - 1]!) * 31 + bytes[start + (length >> 1)]! + length) & (knownSlots - 1);
+  const slot =
+    ((bytes[start]! * 31 + bytes[end - 1]!) * 31 + bytes[start + (length >> 1)]! + length) & (knownSlots - 1);
   const text = known[slot]!;
   if (text.length === length) {
     let at = 0;

@@ -3,6 +3,8 @@ const shortChars = 40;
 
 /** Writes protobuf wire format into a growing buffer. Tags are given as on the wire: `number << 3 | type`. */
 export class WireWriter {
+  /** Room to leave behind a message whose size is known, so that it is never copied. */
+  static readonly slackBytes: number = 8;
   #buffer: Buffer;
   #at = 0;
 

@@ -1,17 +1,10 @@
-import type { SimulatedEngine } from "./engine/simulated-engine.ts";
-import type { ReplayOptions, ServedRequest } from "./run-replay.ts";
-
-/** Spread of one figure. */
-export interface Distribution {
-  readonly mean: number;
-  readonly p50: number;
-  readonly p90: number;
-  readonly p99: number;
-}
+import { type Distribution, distribution, mean } from "./distribution.ts";
+import type { ServedRequest } from "./served-request.ts";
 
 /** What a policy achieved. Times are virtual, over the counted requests that were served. */
 export interface ReplayOutcome {
   readonly policy: string;
+  /** Requests counted: those between warm-up and cool-down that were served. */
   readonly counted: number;
   /** Time to first token, milliseconds. */
   readonly ttftMs: Distribution;
@@ -19,7 +12,7 @@ export interface ReplayOutcome {
   readonly endToEndMs: Distribution;
   /** Between output tokens after the first, milliseconds. */
   readonly tpotMs: Distribution;
-  /** From arrival at a server to the first step of the prompt, milliseconds. */
+  /** From arrival to the first step of the prompt, milliseconds. */
   readonly queueMs: Distribution;
   /** Share of the output tokens asked for while requests were counted that were generated in that time. */
   readonly outputKeptUp: number;
@@ -27,9 +20,9 @@ export interface ReplayOutcome {
   readonly hitRate: number;
   /** Requests of each server, all of them. */
   readonly requestsPerServer: readonly number[];
-  /** Standard deviation over mean of the time servers were busy. */
+  /** Standard deviation over mean of the number of requests at each server, averaged over the time that is counted. */
   readonly imbalance: number;
-  /** Mean share of the time that servers were busy. */
+  /** Mean share of the time that servers computed, up to the last answer. */
   readonly utilization: number;
   /** Wall milliseconds per decision; `undefined` for policies of the replay itself. */
   readonly decisionMs: Distribution | undefined;
@@ -39,18 +32,24 @@ export interface ReplayOutcome {
   readonly served: readonly ServedRequest[];
 }
 
+/** What {@link summarize} reads. */
+export interface ReplayedRequests {
+  readonly policy: string;
+  /** In order of arrival. */
+  readonly served: readonly ServedRequest[];
+  /** Counted are those from index `from` up to, not including, `to`. */
+  readonly from: number;
+  readonly to: number;
+  /** Time that each server computed. */
+  readonly busyMs: readonly number[];
+  readonly imbalance: number;
+}
+
 /** Sums a replay up. */
-export function summarize(
-  policy: string,
-  served: readonly ServedRequest[],
-  engines: readonly SimulatedEngine[],
-  options: ReplayOptions,
-): ReplayOutcome {
-  const from = Math.floor(served.length * (options.warmUp ?? 0.25));
-  const to = served.length - Math.floor(served.length * (options.coolDown ?? 0.1));
+export function summarize({ policy, served, from, to, busyMs, imbalance }: ReplayedRequests): ReplayOutcome {
   const counted = served.slice(from, to).filter((each) => !Number.isNaN(each.finishedMs));
   const problems = new Map<string, number>();
-  const requestsPerServer = engines.map(() => 0);
+  const requestsPerServer = busyMs.map(() => 0);
   let endMs = 0;
   for (const each of served) {
     if (each.server !== undefined) requestsPerServer[each.server]!++;
@@ -62,8 +61,6 @@ export function summarize(
   const promptTokens = counted.reduce((sum, { request }) => sum + request.promptTokens, 0);
   const cachedTokens = counted.reduce((sum, each) => sum + each.cachedTokens, 0);
   const decisions = served.flatMap(({ decisionMs }) => (decisionMs === undefined ? [] : [decisionMs]));
-  const busy = engines.map((engine) => engine.busyMs);
-  const meanBusy = mean(busy);
   return {
     policy,
     counted: counted.length,
@@ -79,8 +76,8 @@ export function summarize(
     outputKeptUp: outputKeptUp(served, from, to),
     hitRate: promptTokens === 0 ? 0 : cachedTokens / promptTokens,
     requestsPerServer,
-    imbalance: meanBusy === 0 ? 0 : Math.sqrt(mean(busy.map((ms) => (ms - meanBusy) ** 2))) / meanBusy,
-    utilization: endMs === 0 ? 0 : meanBusy / endMs,
+    imbalance,
+    utilization: endMs === 0 ? 0 : mean(busyMs) / endMs,
     decisionMs: decisions.length === 0 ? undefined : distribution(decisions),
     problems,
     served,
@@ -100,14 +97,4 @@ function outputKeptUp(served: readonly ServedRequest[], from: number, to: number
     if (overlapMs > 0) generated += (request.output.tokens * overlapMs) / (finishedMs - firstTokenMs);
   });
   return asked === 0 ? 1 : generated / asked;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
-}
-
-function distribution(values: readonly number[]): Distribution {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
-  return { mean: mean(values), p50: at(0.5), p90: at(0.9), p99: at(0.99) };
 }

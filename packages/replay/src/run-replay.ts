@@ -1,9 +1,12 @@
 import { defaultEngineModel, type EngineModel } from "./engine/engine-model.ts";
 import { type EngineTrouble, type Sequence, SimulatedEngine } from "./engine/simulated-engine.ts";
+import { ImbalanceMeter } from "./imbalance-meter.ts";
 import { type BuiltinPolicyName, builtinPolicy } from "./policies/builtin-policies.ts";
 import { PickerPolicy, type ReplayedPicker } from "./policies/picker-policy.ts";
+import { ReplicatedPolicy } from "./policies/replicated-policy.ts";
 import type { RoutingPolicy } from "./policies/routing-policy.ts";
 import { type ReplayOutcome, summarize } from "./replay-outcome.ts";
+import type { ServedRequest } from "./served-request.ts";
 import { VirtualTime } from "./virtual-time.ts";
 import type { Workload, WorkloadRequest } from "./workload/workload.ts";
 
@@ -16,30 +19,19 @@ export interface ReplayOptions {
   /** Deviations by server index. */
   readonly troubles?: ReadonlyMap<number, EngineTrouble>;
   readonly seed: number;
+  /** Pickers side by side, each with a random share of the requests; built-in policies stay one. Default 1. */
+  readonly replicas?: number;
   /** Period of scraping where a source states none. Default 50 ms. */
   readonly scrapeIntervalMs?: number;
-  /** Shares of the requests, by order of arrival, that are served and not counted at the start and at the end. */
+  /** Shares of the requests, by order of arrival, that are served and not counted. Default 0.25 at the start. */
   readonly warmUp?: number;
+  /** Default 0.1, at the end. */
   readonly coolDown?: number;
   readonly onProgress?: (done: number, of: number) => void;
 }
 
-/** Makes a picker whose clock and timers are the replay's. */
-export type PickerFactory = (time: VirtualTime) => Promise<ReplayedPicker>;
-
-/** What became of one request. */
-export interface ServedRequest {
-  readonly request: WorkloadRequest;
-  readonly arrivalMs: number;
-  server: number | undefined;
-  problem: string | undefined;
-  decisionMs: number | undefined;
-  /** When the server began with the prompt. */
-  admittedMs: number;
-  firstTokenMs: number;
-  finishedMs: number;
-  cachedTokens: number;
-}
+/** Makes a picker whose clock and timers are the replay's. Called once for each replica, with its index. */
+export type PickerFactory = (time: VirtualTime, replica: number) => Promise<ReplayedPicker>;
 
 /** Lets decisions that wait for settled promises go on. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -47,15 +39,19 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 /** Longest virtual time after the last arrival; what is not served by then counts as not served. */
 const patienceMs = 3_600_000;
 
+/** Requests done between two reports of progress. */
+const reportEvery = 50;
+
 /**
- * Replays a workload against one policy. Virtual time only: equal input gives equal output, however busy the machine.
- * (A picker that draws random numbers gets a seeded generator from whoever makes it.)
+ * Replays a workload against one policy. Virtual time only: equal input gives equal output, however busy the machine,
+ * wall times of decisions aside. (A picker that draws random numbers gets a seeded generator from whoever makes it; one
+ * that waits for more than timers and settled promises is not repeatable.)
  */
 export async function runReplay(
   policy: BuiltinPolicyName | PickerFactory,
   options: ReplayOptions,
 ): Promise<ReplayOutcome> {
-  const { workload, rateScale, seed } = options;
+  const { workload } = options;
   const time = new VirtualTime();
   const engines = Array.from(
     { length: options.servers },
@@ -69,80 +65,116 @@ export async function runReplay(
         at: (atMs, run) => void time.at(atMs, run),
       }),
   );
-  const router: RoutingPolicy =
+  const router =
     typeof policy === "string"
-      ? builtinPolicy(policy, engines, seed)
-      : new PickerPolicy(await policy(time), engines, workload, time, options.scrapeIntervalMs ?? 50);
-  const replay = new Replay(workload, rateScale, engines, router, time, options.onProgress);
+      ? builtinPolicy(policy, engines, options.seed)
+      : await pickerPolicy(policy, engines, time, options);
+  const replay = new Replay(options, engines, router, time);
   try {
     await replay.run();
   } finally {
     await router.dispose?.();
   }
-  return summarize(router.name, replay.served, engines, options);
+  return replay.outcome();
 }
 
+/** A picker, or several that share the requests. */
+async function pickerPolicy(
+  make: PickerFactory,
+  engines: readonly SimulatedEngine[],
+  time: VirtualTime,
+  { workload, seed, replicas = 1, scrapeIntervalMs = 50 }: ReplayOptions,
+): Promise<RoutingPolicy> {
+  const pickers: RoutingPolicy[] = [];
+  try {
+    for (let replica = 0; replica < replicas; replica++) {
+      const picker = await make(time, replica);
+      const scraping = { intervalMs: scrapeIntervalMs, phase: replica / replicas };
+      pickers.push(new PickerPolicy(picker, engines, workload, time, scraping));
+    }
+  } catch (thrown: unknown) {
+    for (const picker of pickers) await picker.dispose?.();
+    throw thrown;
+  }
+  return pickers.length === 1 ? pickers[0]! : new ReplicatedPolicy(pickers, seed);
+}
+
+/** One run of a workload through a policy and its servers. */
 class Replay {
-  readonly served: ServedRequest[] = [];
-  readonly #workload: Workload;
+  readonly #options: ReplayOptions;
   readonly #engines: readonly SimulatedEngine[];
   readonly #policy: RoutingPolicy;
   readonly #time: VirtualTime;
   readonly #followers: Map<number, WorkloadRequest[]> = new Map();
-  readonly #rateScale: number;
-  readonly #report: ((done: number, of: number) => void) | undefined;
+  readonly #imbalance: ImbalanceMeter;
+  /** In order of arrival; counted are those from `#from` up to, not including, `#to`. */
+  readonly #served: ServedRequest[] = [];
+  readonly #from: number;
+  readonly #to: number;
   #done = 0;
   #undecided = 0;
 
-  constructor(
-    workload: Workload,
-    rateScale: number,
-    engines: readonly SimulatedEngine[],
-    policy: RoutingPolicy,
-    time: VirtualTime,
-    report: ((done: number, of: number) => void) | undefined,
-  ) {
-    this.#workload = workload;
-    this.#rateScale = rateScale;
+  constructor(options: ReplayOptions, engines: readonly SimulatedEngine[], policy: RoutingPolicy, time: VirtualTime) {
+    const { length } = options.workload.requests;
+    this.#options = options;
     this.#engines = engines;
     this.#policy = policy;
     this.#time = time;
-    this.#report = report;
+    this.#imbalance = new ImbalanceMeter(engines.length);
+    this.#from = Math.floor(length * (options.warmUp ?? 0.25));
+    this.#to = length - Math.floor(length * (options.coolDown ?? 0.1));
   }
 
   async run(): Promise<void> {
-    const { requests } = this.#workload;
+    const { length } = this.#options.workload.requests;
+    const lastMs = this.#schedule();
+    let reported = 0;
+    while (this.#done < length && this.#time.now() < lastMs + patienceMs) {
+      const advanced = this.#time.step();
+      if (!advanced && this.#undecided === 0) break;
+      if (this.#undecided > 0) await settle();
+      if (this.#done - reported < reportEvery) continue;
+      reported = this.#done;
+      this.#options.onProgress?.(reported, length);
+      await settle();
+    }
+    this.#options.onProgress?.(this.#done, length);
+  }
+
+  outcome(): ReplayOutcome {
+    return summarize({
+      policy: this.#policy.name,
+      served: this.#served,
+      from: this.#from,
+      to: this.#to,
+      busyMs: this.#engines.map((engine) => engine.busyMs),
+      imbalance: this.#imbalance.imbalance,
+    });
+  }
+
+  /** Puts the arrivals on the calendar, those that follow an answer aside. Returns when the last one is. */
+  #schedule(): number {
     let lastMs = 0;
-    for (const request of requests) {
+    for (const request of this.#options.workload.requests) {
       if (request.follows !== undefined) {
         const followers = this.#followers.get(request.follows);
         if (followers === undefined) this.#followers.set(request.follows, [request]);
         else followers.push(request);
         continue;
       }
-      const atMs = request.atMs / this.#rateScale;
+      const atMs = request.atMs / this.#options.rateScale;
       lastMs = Math.max(lastMs, atMs);
       this.#time.at(atMs, () => this.#arrive(request));
     }
-    let reported = 0;
-    while (this.#done < requests.length && this.#time.now() < lastMs + patienceMs) {
-      if (!this.#time.step()) {
-        if (this.#undecided === 0) break;
-        await settle();
-      } else if (this.#undecided > 0) await settle();
-      if (this.#done - reported >= 50) {
-        reported = this.#done;
-        this.#report?.(reported, requests.length);
-        await settle();
-      }
-    }
-    this.#report?.(this.#done, requests.length);
+    return lastMs;
   }
 
   #arrive(request: WorkloadRequest): void {
+    const arrivalMs = this.#time.now();
+    if (this.#served.length === this.#from) this.#imbalance.measure(arrivalMs, true);
     const record: ServedRequest = {
       request,
-      arrivalMs: this.#time.now(),
+      arrivalMs,
       server: undefined,
       problem: undefined,
       decisionMs: undefined,
@@ -151,7 +183,8 @@ class Replay {
       finishedMs: Number.NaN,
       cachedTokens: 0,
     };
-    this.served.push(record);
+    this.#served.push(record);
+    if (this.#served.length === this.#to) this.#imbalance.measure(arrivalMs, false);
     this.#undecided++;
     this.#policy.route(request, (choice) => {
       this.#undecided--;
@@ -163,6 +196,7 @@ class Replay {
         return;
       }
       record.server = engine.index;
+      this.#imbalance.change(this.#time.now(), engine.index, 1);
       engine.submit(request, (sequence) => this.#progress(record, sequence, choice.onProgress), choice.expectedTokens);
     });
   }
@@ -179,6 +213,7 @@ class Replay {
     record.firstTokenMs = sequence.firstTokenMs;
     record.finishedMs = sequence.finishedMs;
     record.cachedTokens = sequence.cachedTokens;
+    this.#imbalance.change(this.#time.now(), record.server!, -1);
     this.#finished(record);
   }
 

@@ -67,8 +67,8 @@ async function run(bench: BenchRun, tokens: number, count: number): Promise<read
       decide(requestOf(prompt(500 * blockSizeTokens)), slot);
     }
   }
-  const { memoryBytes } = instance.dumpState?.() as { readonly memoryBytes: number };
-  const bytesPerBlock = memoryBytes / (count * capacityBlocks);
+  const state = instance.dumpState?.() as { readonly memoryBytes: number } | undefined;
+  const bytesPerBlock = (state?.memoryBytes ?? Number.NaN) / (count * capacityBlocks);
 
   // A conversation at each turn: what stays the same, and another end for each request.
   const conversations = Array.from({ length: 16 }, (_, i) => ({ tokenIds: prompt(tokens), slot: i % count }));

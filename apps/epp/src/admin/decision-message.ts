@@ -20,6 +20,7 @@ export function decisionMessage(view: DecisionView): Init {
     profiles: view.profiles.map((profile) => ({
       profile: profile.profile,
       primary: profile.primary,
+      prefill: profile.prefill,
       filters: profile.filters.map((filter) => ({ ...filter, removed: [...filter.removed] })),
       candidates: profile.candidates.map((candidate) => ({
         endpoint: candidate.endpoint,
@@ -48,6 +49,7 @@ function stageMessage(stage: StageView) {
     durationMs: stage.durationMs,
     ...(stage.remaining === undefined ? {} : { remaining: stage.remaining }),
     problem: stage.problem ?? "",
+    profiles: [...(stage.profiles ?? [])],
   };
 }
 

@@ -10,15 +10,7 @@ export function renderDecision(decision: Decision): string {
   const model =
     decision.targetModel === decision.model ? decision.model : `${decision.model} -> ${decision.targetModel}`;
   lines.push(`request ${decision.requestId || "(no id)"}  ${decision.at}  model ${model || "(none)"}${tokens}`);
-  const candidates = decision.stages.find((stage) => stage.stage === "candidates");
-  if (candidates?.remaining !== undefined) {
-    lines.push(`  candidates: ${candidates.remaining} of ${decision.knownEndpoints} known endpoints`);
-  }
-  for (const stage of decision.stages) {
-    if (stage.problem !== "") {
-      lines.push(`  ${stage.stage}${stage.plugin === undefined ? "" : ` ${stage.plugin.name}`}: ${stage.problem}`);
-    }
-  }
+  lines.push(...renderStages(decision));
   for (const profile of decision.profiles) lines.push(...renderProfile(profile));
   const time = `decided in ${decision.durationMs.toFixed(2)} ms`;
   lines.push(
@@ -27,6 +19,31 @@ export function renderDecision(decision: Decision): string {
       : `  answered ${decision.httpStatus}: ${decision.outcome} (${time})`,
   );
   return lines.join("\n");
+}
+
+/** Stages that narrow the candidates or refuse with what they said, all others by name and time. */
+function renderStages({ stages, knownEndpoints }: Decision): string[] {
+  const lines: string[] = [];
+  const runs: string[] = [];
+  const passed = new Map<string, string[]>();
+  for (const { stage, plugin, remaining, problem, profiles, durationMs } of stages) {
+    const name = plugin === undefined ? "" : ` ${plugin.name}`;
+    const failed = problem === "" ? "" : `: ${problem}`;
+    if (stage === "candidates") lines.push(`  candidates: ${remaining ?? 0} of ${knownEndpoints} known endpoints`);
+    else if (stage === "screener") lines.push(`  screener${name}: ${remaining ?? 0} stay${failed}`);
+    else if (stage === "ProfilePicker") {
+      // Said only where it tells something: the handler of a single profile always does the same.
+      if (plugin?.type !== "single-profile-handler") runs.push(profiles.join(" and ") || "no other");
+      if (runs.length === 1) lines.push("");
+    } else if (failed !== "") lines.push(`  ${stage}${name}${failed}`);
+    else if (plugin !== undefined) {
+      const title = passedTitle[stage];
+      if (title !== undefined) {
+        passed.set(title, [...(passed.get(title) ?? []), `${plugin.name} ${durationMs.toFixed(2)} ms`]);
+      }
+    }
+  }
+  return lines;
 }
 
 function renderProfile(profile: Profile): string[] {

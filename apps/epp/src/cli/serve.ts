@@ -1,13 +1,15 @@
-import { formatProblem } from "@pointsman/config";
-import { errorText, type Logger } from "@pointsman/core";
-import { Datastore } from "@pointsman/datastore";
-import { createLogger, createPrometheusMetrics } from "@pointsman/telemetry";
+import { formatProblem, type PluginGraph } from "@pointsman/config";
+import { errorText, type Logger, systemClock } from "@pointsman/core";
+import { Datastore, ObjectiveStore, RewriteStore } from "@pointsman/datastore";
+import { createLogger, createPrometheusMetrics, type PrometheusMetrics } from "@pointsman/telemetry";
 import type { Tracing } from "@pointsman/tracing";
 import { parseFlags } from "../flags/parse-flags.ts";
-import { serveOptions } from "../flags/serve-options.ts";
-import { EppProcess } from "../process/epp-process.ts";
+import { type ServeOptions, serveOptions } from "../flags/serve-options.ts";
+import { type EppParts, EppProcess } from "../process/epp-process.ts";
+import { tellReadiness } from "../process/kubernetes-readiness.ts";
 import { loadGraph } from "../process/load-graph.ts";
 import { loadTracing } from "../process/load-tracing.ts";
+import { createTimers } from "../process/process-timers.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode } from "./output.ts";
 import { eppVersion } from "./version.ts";
@@ -47,16 +49,20 @@ export const serveCommand: Command = {
         );
     }
     if (graph === undefined || effective === undefined) return exitCode.badInput;
-    if (graph.discovery === undefined) {
+    if (graph.discovery === undefined && options.kubernetes === undefined) {
       complain(
-        "epp: nothing says where the endpoints are. Pass --endpoints-file FILE, or add a file-discovery plugin and " +
-          "dataLayer.discovery to the configuration. Discovery through Kubernetes is not part of this version.",
+        "epp: nothing says where the endpoints are. Pass --pool-name NAME (an InferencePool of Kubernetes), " +
+          "--endpoint-selector SELECTOR with --endpoint-target-ports PORTS (pods of Kubernetes), or --endpoints-file FILE, " +
+          "or add a file-discovery plugin and dataLayer.discovery to the configuration.",
       );
       await graph.dispose();
       return exitCode.failed;
     }
     let tracing: Tracing | undefined;
+    let kubernetes: Pick<EppParts, "kubernetes" | "objectives" | "rewrites"> | undefined;
     try {
+      if (graph.discovery === undefined) kubernetes = await connect(options, graph, datastore, logger, metrics);
+      else warnOfIdleFlags(options, logger);
       if (options.tracing) tracing = await loadTracing(eppVersion(), logger);
     } catch (thrown: unknown) {
       complain(`epp: ${errorText(thrown)}`);
@@ -71,12 +77,20 @@ export const serveCommand: Command = {
       logger,
       metrics,
       ...(tracing === undefined ? {} : { tracing }),
+      ...kubernetes,
+      onLeadershipLost: () => signalled.fail(),
     });
     // Before the start, so that no signal after "ready" finds nobody.
     const signalled = untilSignal(epp, options.drainTimeoutMs, logger);
     try {
       const ports = await epp.start();
-      logger.info({ ...ports, pool: options.poolName, endpoints: datastore.snapshot().length }, "ready");
+      const fields = () => ({ ...ports, pool: options.poolName, endpoints: datastore.snapshot().length });
+      if (kubernetes === undefined) logger.info(fields(), "ready");
+      else {
+        logger.info({ ...ports, pool: options.poolName }, "listening");
+        const timers = createTimers("readiness", logger);
+        tellReadiness({ notReady: () => epp.notReady(), readyFields: fields, clock: systemClock, timers, logger });
+      }
     } catch (thrown: unknown) {
       signalled.forget();
       complain(`epp: ${errorText(thrown)}`);
@@ -86,15 +100,52 @@ export const serveCommand: Command = {
   },
 };
 
+/** Takes the endpoints from Kubernetes, and with an InferencePool objectives and rewrite rules, too. */
+async function connect(
+  options: ServeOptions,
+  graph: PluginGraph,
+  datastore: Datastore,
+  logger: Logger,
+  metrics: PrometheusMetrics,
+): Promise<Pick<EppParts, "kubernetes" | "objectives" | "rewrites">> {
+  const origin = options.kubernetes;
+  if (origin === undefined) return {};
+  // Loaded where it is used: a picker with a file of endpoints has nothing to do with it.
+  const { connectKubernetes } = await import("../process/kubernetes.ts");
+  const objectives = new ObjectiveStore({ logger });
+  const rewrites = new RewriteStore({ random: Math.random, metrics, logger });
+  const kubernetes = await connectKubernetes({
+    ...options,
+    kubernetes: origin,
+    populateStandbys: graph.featureGates.get("haPopulateNonLeaderDatastore") ?? true,
+    datastore,
+    objectives,
+    rewrites,
+    plugins: graph.plugins,
+    logger,
+    metrics,
+  });
+  return origin.kind === "InferencePool" ? { kubernetes, objectives, rewrites } : { kubernetes };
+}
+
+function warnOfIdleFlags({ kubernetes, leaderElection }: ServeOptions, logger: Logger): void {
+  if (kubernetes?.kind === "selector") {
+    logger.warn({}, "--endpoint-selector has no effect: the configuration finds its endpoints through a plugin");
+  }
+  if (leaderElection) {
+    logger.warn({}, "--ha-enable-leader-election has no effect with a discovery plugin: every replica serves");
+  }
+}
+
 /**
  * Drains at the first SIGTERM or SIGINT; `ended` is the exit code then. A second signal ends the process at once, and so
- * does one during the start.
+ * does one during the start. `fail` drains and ends with the code of a failure.
  */
 function untilSignal(
   epp: EppProcess,
   drainTimeoutMs: number,
   logger: Logger,
-): { readonly ended: Promise<number>; forget(): void } {
+): { readonly ended: Promise<number>; forget(): void; fail(): void } {
   let end: (code: number) => void = () => {};
   const ended = new Promise<number>((resolve) => {
     end = resolve;
@@ -116,11 +167,14 @@ function untilSignal(
       { signal, drainTimeoutMs },
       "draining: not ready, serving on while proxies turn away; a second signal ends at once",
     );
+    drain(exitCode.ok);
+  };
+  const drain = (code: number): void => {
     epp.drain().then(
       () => {
         logger.info({}, "stopped");
         forget();
-        end(exitCode.ok);
+        end(code);
       },
       (thrown: unknown) => {
         logger.error({ problem: errorText(thrown) }, "draining failed");
@@ -136,5 +190,10 @@ function untilSignal(
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
-  return { ended, forget };
+  const fail = (): void => {
+    // What is open is finished; a signal that comes now ends the process at once.
+    signals++;
+    drain(exitCode.failed);
+  };
+  return { ended, forget, fail };
 }

@@ -51,10 +51,17 @@ export class DemoProcess {
   }
 
   static modelSim(name: string): DemoProcess {
-    const app = dirname(dirname(fileURLToPath(import.meta.resolve("@pointsman/model-sim"))));
+    let entry: string;
+    try {
+      entry = fileURLToPath(import.meta.resolve("@pointsman/model-sim"));
+    } catch (thrown: unknown) {
+      throw new Error("the simulated model servers are a package of their own: npm install @pointsman/model-sim", {
+        cause: thrown,
+      });
+    }
     return new DemoProcess(
       name,
-      join(app, "bin/model-sim"),
+      join(dirname(dirname(entry)), "bin/model-sim"),
       ["--name", name, "--port", "0"],
       (line) => line["event"] === "listening",
     );

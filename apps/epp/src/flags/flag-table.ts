@@ -23,7 +23,6 @@ export interface FlagSpec {
 }
 
 const port = { kind: "integer", min: 0, max: 65535 } as const;
-const kubernetes = "Kubernetes modes are not part of this version; use a discovery plugin";
 const engineMetrics = 'set the metric in "engineConfigs" of the core-metrics-extractor plugin';
 
 /** Every flag. Names, shorts and defaults follow the Go picker; those marked "Pointsman" are additions. Source: spec ext-proc 10.1. */
@@ -35,7 +34,7 @@ export const flagTable: readonly FlagSpec[] = [
     name: "pool-name",
     kind: "string",
     default: "",
-    help: "Name of the pool; with a discovery plugin only a label, `epp` when empty.",
+    help: "Name of the InferencePool to follow; with a discovery plugin only a label, `epp` when empty.",
   },
   {
     name: "pool-namespace",
@@ -48,17 +47,13 @@ export const flagTable: readonly FlagSpec[] = [
     name: "endpoint-selector",
     kind: "string",
     default: "",
-    help: "Label selector of the pods.",
-    status: "unavailable",
-    note: kubernetes,
+    help: "Label selector of the pods of a pool without InferencePool, in Kubernetes' syntax.",
   },
   {
     name: "endpoint-target-ports",
     kind: "list",
     default: "",
-    help: "Ports of the selected pods.",
-    status: "unavailable",
-    note: kubernetes,
+    help: "Ports that the selected pods serve on, 1 to 8, with commas between them.",
   },
   {
     name: "disable-endpoint-subset-filter",
@@ -84,9 +79,7 @@ export const flagTable: readonly FlagSpec[] = [
     name: "ha-enable-leader-election",
     kind: "boolean",
     default: "false",
-    help: "One active replica at a time.",
-    status: "unavailable",
-    note: kubernetes,
+    help: "One active replica at a time, elected through a Lease; has no effect with a discovery plugin.",
   },
   {
     name: "drain-timeout",

@@ -44,7 +44,6 @@ test("every problem of a command line is told, with what would be right", () => 
       "--drain-timeout=5",
       "--secure-serving=maybe",
       "--lora-info-metric=x",
-      "--endpoint-selector=a=b",
       "--v",
     ),
   ).toEqual([
@@ -53,7 +52,6 @@ test("every problem of a command line is told, with what would be right", () => 
     'flag --drain-timeout: "5" is not a duration such as 50ms, 2s or 1m30s (default "30s")',
     'flag --secure-serving: "maybe" is not true or false (default "true")',
     'flag --lora-info-metric was removed: set the metric in "engineConfigs" of the core-metrics-extractor plugin',
-    "flag --endpoint-selector=a=b cannot be honoured: Kubernetes modes are not part of this version; use a discovery plugin",
     "flag --v needs a value (an integer)",
   ]);
 });

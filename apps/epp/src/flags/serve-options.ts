@@ -1,6 +1,7 @@
 import type { LogLevel } from "@pointsman/telemetry";
 import { levelOfVerbosity } from "@pointsman/telemetry";
 import { cipherSuites } from "./cipher-suites.ts";
+import { type KubernetesOptions, kubernetesChoice } from "./kubernetes-options.ts";
 import type { FlagValue, ParsedFlags } from "./parse-flags.ts";
 
 /** Shortest time between scrapes. */
@@ -18,6 +19,11 @@ export interface ServeOptions {
   readonly extProcTransport: "http2" | "grpc-js";
   readonly poolName: string;
   readonly poolNamespace: string;
+  /** The pool in Kubernetes that the flags name; a discovery plugin comes before it. */
+  readonly kubernetes: KubernetesOptions | undefined;
+  readonly leaderElection: boolean;
+  /** Ask the API server who may use the metrics port; without Kubernetes nobody is asked. */
+  readonly metricsAuth: boolean;
   readonly configFile: string;
   readonly configText: string;
   readonly endpointsFile: string;
@@ -96,7 +102,10 @@ export function serveOptions(
   warnings.push(...suites.warnings, ...tlsWarnings(flags));
   problems.push(...metricsTlsProblems(flags));
   const minVersion = get<string>("tls-min-version");
-  if (get<string>("metrics-cert-dir") !== "" && get<string>("metrics-client-ca-file") === "") {
+  const choice = kubernetesChoice(flags, environment);
+  problems.push(...choice.problems);
+  warnings.push(...choice.warnings);
+  if (choice.kubernetes === undefined && get<string>("metrics-cert-dir") !== "" && get<string>("metrics-client-ca-file") === "") {
     warnings.push("the metrics port has TLS and asks nobody who they are: --metrics-endpoint-auth needs Kubernetes");
   }
   let poolNamespace = get<string>("pool-namespace");
@@ -110,8 +119,11 @@ export function serveOptions(
     httpProxyPort: httpProxyPort === -1 ? undefined : httpProxyPort,
     bindAddress: get("bind-address"),
     extProcTransport: get<string>("ext-proc-transport") === "grpc-js" ? "grpc-js" : "http2",
-    poolName: get<string>("pool-name") || "epp",
+    poolName: choice.poolName ?? "epp",
     poolNamespace: poolNamespace || "default",
+    kubernetes: choice.kubernetes,
+    leaderElection: get("ha-enable-leader-election"),
+    metricsAuth: get("metrics-endpoint-auth"),
     configFile,
     configText,
     endpointsFile,

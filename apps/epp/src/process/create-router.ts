@@ -27,6 +27,7 @@ import {
   type Roles,
   type Router,
   Scheduler,
+  type SchedulerAttempts,
   shedWhenSaturated,
   type Timers,
 } from "@pointsman/core";
@@ -51,6 +52,8 @@ export interface RouterEnvironment {
   readonly errorFormat?: ErrorFormat;
   readonly objectives?: Objectives;
   readonly rewrites?: ModelRewrites;
+  /** Counts scheduling runs; one of the router's own when absent. */
+  readonly attempts?: SchedulerAttempts;
   /** Where requests in flight are kept for those who evict; absent where nobody does. */
   readonly inFlight?: InFlightRequests;
   /** Follows requests and their decisions; absent without tracing. */
@@ -62,10 +65,10 @@ export interface RouterEnvironment {
 
 /** Wires a plugin graph into what data planes enter through. */
 export function createRouter(graph: PluginGraph, environment: RouterEnvironment): Router {
-  const { clock, logger, metrics, timers, objectives, rewrites, inFlight, tracing } = environment;
+  const { clock, logger, metrics, timers, objectives, rewrites, attempts, inFlight, tracing } = environment;
   const work = requestWork(graph, {
     requestMetrics: environment.requestMetrics ?? true,
-    rewrites: rewrites !== undefined,
+    rewrites: rewrites !== undefined && rewrites.isEmpty === undefined,
     eviction: inFlight !== undefined,
   });
   const calls = new PluginCalls(metrics, logger);
@@ -75,6 +78,7 @@ export function createRouter(graph: PluginGraph, environment: RouterEnvironment)
     calls,
     clock,
     metrics,
+    ...(attempts === undefined ? {} : { attempts }),
   });
   const withRole = <R extends Role>(role: R): NamedPlugin<Roles[R]>[] =>
     graph.plugins.flatMap(({ name, type, instance }) => (hasRole(instance, role) ? [{ name, type, instance }] : []));
@@ -106,7 +110,7 @@ export function createRouter(graph: PluginGraph, environment: RouterEnvironment)
     parsers: new ParserSelection(graph.parsers),
     responseHeaderProcessors: withRole("responseHeaderProcessor"),
     responseBodyProcessors: withRole("responseBodyProcessor"),
-    metrics: new RequestMetrics(metrics),
+    metrics: new RequestMetrics(metrics, (model) => rewrites?.names?.(model) === true),
     calls,
     clock,
     logger,
@@ -114,7 +118,10 @@ export function createRouter(graph: PluginGraph, environment: RouterEnvironment)
     newRequestId: randomUUID,
     maxRequestBodyBytes: environment.maxRequestBodyBytes,
     emitScores: environment.emitScores,
-    readsRequestBodies: work.body.length > 0,
+    // Rules may come and go.
+    get readsRequestBodies() {
+      return work.body.length > 0 || rewrites?.isEmpty === false;
+    },
     readsResponses: work.response.length > 0,
     errorFormat: environment.errorFormat ?? "text",
     ...(inFlight === undefined ? {} : { inFlight }),

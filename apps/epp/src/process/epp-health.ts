@@ -5,13 +5,15 @@ const extProcService = "envoy.service.ext_proc.v3.ExternalProcessor";
 const readinessNames: ReadonlySet<string> = new Set(["", "readiness", extProcService]);
 
 export interface EppHealthOptions {
-  /** The pool is known. */
-  synced(): boolean;
+  /** Why the pool and its endpoints are not known, `undefined` when they are. */
+  notSynced(): string | undefined;
   draining(): boolean;
   readonly parsers: readonly NamedPlugin<Parser>[];
   readonly plugins: readonly NamedPlugin[];
   /** Protocol of the pool, where it states one. */
-  readonly appProtocol?: string;
+  appProtocol?(): string | undefined;
+  /** Whether this replica leads; absent without leader election. */
+  leading?(): boolean;
 }
 
 export interface EppHealth extends HealthChecks {
@@ -20,13 +22,13 @@ export interface EppHealth extends HealthChecks {
 }
 
 /**
- * Health of the process without leader election. Readiness names need a known pool, parsers that fit its protocol,
- * ready plugins, and no drain. `liveness` needs nothing: a process that can answer is alive. Other names need all but
- * the plugins. Source: spec ext-proc section 10.6 and 13.7.
+ * Health of the process. Readiness names need a known pool, parsers that fit its protocol, ready plugins, and no drain;
+ * with leader election this replica leads, too. `liveness` needs nothing: a process that can answer is alive. Other names
+ * need all but the plugins; with leader election they are unknown. Source: spec ext-proc section 10.6 and 13.7.
  */
 export function eppHealth(options: EppHealthOptions): EppHealth {
   const protocolProblem = (): string | undefined => {
-    const { appProtocol } = options;
+    const appProtocol = options.appProtocol?.();
     if (appProtocol === undefined || appProtocol === "") return undefined;
     const misfit = options.parsers.find(
       ({ instance }) => instance.appProtocols.length > 0 && !instance.appProtocols.includes(appProtocol),
@@ -45,12 +47,18 @@ export function eppHealth(options: EppHealthOptions): EppHealth {
   const notServing = (service: string): string | undefined => {
     if (service === "liveness") return undefined;
     if (options.draining()) return "draining";
-    if (!options.synced()) return "the endpoints are not known yet";
+    const missing = options.notSynced();
+    if (missing !== undefined) return missing;
+    if (options.leading?.() === false) return "another replica leads";
     return protocolProblem() ?? (readinessNames.has(service) ? pluginProblem() : undefined);
   };
+  const elects = options.leading !== undefined;
   return {
     notServing,
-    check: (service) => (notServing(service) === undefined ? healthStatus.serving : healthStatus.notServing),
-    listed: [extProcService],
+    check: (service) => {
+      if (elects && service !== "liveness" && !readinessNames.has(service)) return healthStatus.serviceUnknown;
+      return notServing(service) === undefined ? healthStatus.serving : healthStatus.notServing;
+    },
+    listed: elects ? [extProcService, "liveness", "readiness"] : [extProcService],
   };
 }

@@ -9,6 +9,7 @@ import {
   type MetricsRegistry,
   type ModelRewrites,
   type Objectives,
+  SchedulerAttempts,
   systemClock,
 } from "@pointsman/core";
 import type { Datastore } from "@pointsman/datastore";
@@ -28,9 +29,11 @@ import type { ServeOptions } from "../flags/serve-options.ts";
 import { type CertificateFiles, type Certificates, readCertificates } from "./certificate-files.ts";
 import { CertificateWatch } from "./certificate-watch.ts";
 import { createRouter } from "./create-router.ts";
+import { discoveredPolicies } from "./discovered-policies.ts";
 import { drainWindow } from "./drain-window.ts";
-import { eppHealth } from "./epp-health.ts";
+import { type EppHealth, eppHealth } from "./epp-health.ts";
 import { extProcTls, rpcTls } from "./ext-proc-tls.ts";
+import type { Kubernetes } from "./kubernetes.ts";
 import { createPoolGauges } from "./pool-gauges.ts";
 import { createTimers, type OwnedTimers } from "./process-timers.ts";
 import { withStreamMetrics } from "./stream-metrics.ts";
@@ -45,12 +48,19 @@ export interface EppParts {
   readonly datastore: Datastore;
   readonly logger: Logger;
   readonly metrics: PrometheusMetrics;
+  /** What a discovery plugin finds when absent. */
   readonly objectives?: Objectives;
   readonly rewrites?: ModelRewrites;
+  /** Uniform in [0, 1), for what is drawn on the way of a request; the process's own when absent. */
+  readonly random?: () => number;
   /** Where requests in flight are kept for those who evict. */
   readonly inFlight?: InFlightRequests;
   /** Stopped with the process, after everything that it follows. */
   readonly tracing?: Tracing;
+  /** Where the endpoints come from when there is no discovery plugin. */
+  readonly kubernetes?: Kubernetes;
+  /** Called when this replica led and must end, since another one may lead. */
+  readonly onLeadershipLost?: () => void;
 }
 
 /** Ports that are open after the start. */
@@ -68,12 +78,18 @@ export class EppProcess {
   #extProc: RpcServer | undefined;
   #proxy: HttpProxy | undefined;
   #timers: OwnedTimers | undefined;
+  #health: EppHealth | undefined;
   #started = false;
   #discovered = false;
   #draining = false;
 
   constructor(parts: EppParts) {
     this.#parts = parts;
+  }
+
+  /** Why requests cannot be served, `undefined` when they can. */
+  notReady(): string | undefined {
+    return this.#health === undefined ? "starting" : this.#health.notServing("readiness");
   }
 
   /** All ports are open. */
@@ -94,7 +110,8 @@ export class EppProcess {
   }
 
   async #start(): Promise<EppPorts> {
-    const { options, graph, datastore, logger, metrics, objectives, rewrites, inFlight, tracing } = this.#parts;
+    const { options, graph, datastore, logger, metrics, inFlight, tracing, kubernetes } = this.#parts;
+    const random = this.#parts.random ?? Math.random;
     const clock = systemClock;
     const endpoints = () => datastore.snapshot();
     if (tracing !== undefined) this.#stops.push({ what: "tracing", stop: () => tracing.shutdown() });
@@ -126,6 +143,7 @@ export class EppProcess {
       configYaml: () => printEffective(this.#parts.effective),
       profiles: options.pprof,
       ...(adminTls === undefined ? {} : { tls: adminTls }),
+      ...(kubernetes?.authorize === undefined ? {} : { authorize: kubernetes.authorize }),
       clock,
       logger,
     });
@@ -161,19 +179,28 @@ export class EppProcess {
 
     // Plugins are disposed after everything that calls them.
     this.#stops.unshift({ what: "plugins", stop: () => graph.dispose() });
+    const found = graph.discovery === undefined ? undefined : discoveredPolicies({ logger, metrics, random });
+    const { objectives = found?.objectives, rewrites = found?.rewrites } = this.#parts;
     if (graph.discovery !== undefined) {
-      await graph.discovery.instance.startDiscovery(datastore);
+      await graph.discovery.instance.startDiscovery(datastore, found?.sink);
       this.#discovered = true;
     }
+    if (kubernetes !== undefined) {
+      this.#stops.push({ what: "kubernetes", stop: () => kubernetes.stop() });
+      kubernetes.start(() => this.#parts.onLeadershipLost?.());
+    }
 
+    const attempts = new SchedulerAttempts(metrics);
+    datastore.subscribe(attempts, "scheduler attempts");
     const router = createRouter(graph, {
+      attempts,
       endpoints,
       decisions,
       clock,
       timers,
       logger,
       metrics,
-      random: Math.random,
+      random,
       maxRequestBodyBytes: options.maxRequestBodyBytes,
       emitScores: options.emitScores,
       ignoreSubsetHint: options.ignoreSubsetHint,
@@ -186,11 +213,17 @@ export class EppProcess {
       ...(tracing === undefined ? {} : { tracing }),
     });
     const checks = eppHealth({
-      synced: () => this.#discovered,
+      notSynced: () => {
+        if (kubernetes !== undefined) return kubernetes.notSynced();
+        return this.#discovered ? undefined : "the endpoints are not known yet";
+      },
+      ...(kubernetes === undefined ? {} : { appProtocol: () => kubernetes.appProtocol() }),
+      ...(kubernetes?.leading === undefined ? {} : { leading: kubernetes.leading }),
       draining: () => this.#draining,
       parsers: graph.parsers,
       plugins: graph.plugins,
     });
+    this.#health = checks;
     const health = healthMethods(checks);
     const extProcRpc = extProcMethod(() => router);
     const methods = new Map([
@@ -249,14 +282,16 @@ export class EppProcess {
   async drain(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
-    const { options, logger } = this.#parts;
+    const { options, logger, kubernetes } = this.#parts;
+    // Another replica may lead at once; it need not wait for the requests that are open here.
+    const released = kubernetes?.release();
     const [extProc, proxy, timers] = [this.#extProc, this.#proxy, this.#timers];
     const open = (): number => (extProc?.openStreams() ?? 0) + (proxy?.openRequests() ?? 0);
     if (timers !== undefined) {
       await drainWindow({ timeoutMs: options.drainTimeoutMs, whole: options.drainWholeWindow, open, timers });
     }
     logger.info({ open: open() }, "drain window over: no new requests");
-    await Promise.all([extProc?.drain(gracefulStopMs), proxy?.drain(gracefulStopMs)]);
+    await Promise.all([extProc?.drain(gracefulStopMs), proxy?.drain(gracefulStopMs), released]);
     await this.#stopAll();
   }
 

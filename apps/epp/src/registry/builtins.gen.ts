@@ -82,6 +82,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     load: () => import("@pointsman/data-parallel-profile-handler"),
   },
   {
+    type: "decision-log-recorder",
+    aliases: [],
+    packageName: "@pointsman/decision-log-recorder",
+    load: () => import("@pointsman/decision-log-recorder"),
+  },
+  {
     type: "decode-filter",
     aliases: [],
     packageName: "@pointsman/decode-filter",

@@ -11,16 +11,17 @@ function isPackageName(type: string): boolean {
 }
 
 /**
- * Finds plugins by the type a configuration names: in-tree ones through the generated table, others as npm packages
- * from the node_modules next to the configuration file, then from the app's own.
+ * Finds plugins by the type a configuration names: in-tree ones through the generated table, else beside the
+ * configuration file; others as npm packages from the node_modules next to the configuration file, then from the app's own.
  */
 export class PluginRegistry implements PluginResolver {
   readonly known: ReadonlyMap<string, { readonly packageName: string; readonly type: string }>;
   readonly #builtins: ReadonlyMap<string, BuiltinPlugin>;
-  readonly #configDirectory: string;
+  /** A file name next to the configuration; there need be no such file. */
+  readonly #besideConfiguration: string;
 
   constructor(configDirectory: string, builtins: readonly BuiltinPlugin[] = builtinPlugins) {
-    this.#configDirectory = configDirectory;
+    this.#besideConfiguration = join(configDirectory, "epp.config.js");
     const byType = new Map<string, BuiltinPlugin>();
     const known = new Map<string, { packageName: string; type: string }>();
     for (const builtin of builtins) {
@@ -35,32 +36,48 @@ export class PluginRegistry implements PluginResolver {
 
   async resolve(type: string): Promise<AnyPluginDefinition | ResolveFailure> {
     const builtin = this.#builtins.get(type);
-    if (builtin !== undefined) return load(builtin.packageName, builtin.load);
+    if (builtin !== undefined) return this.#resolveBuiltin(builtin);
     if (!isPackageName(type)) return { kind: "unknown", message: `no plugin type "${type}"` };
-    return this.#resolvePackage(type);
+    const definition = await findPackage(type, [this.#besideConfiguration, import.meta.filename]);
+    // In configurations, metrics and logs an outside plugin goes by its package name, whatever it calls itself.
+    return isPluginDefinition(definition) ? { ...definition, type } : definition;
   }
 
-  async #resolvePackage(packageName: string): Promise<AnyPluginDefinition | ResolveFailure> {
-    const places = [join(this.#configDirectory, "epp.config.js"), import.meta.filename];
-    for (const place of places) {
-      let file: string;
-      try {
-        // require.resolve honours `exports` with the conditions of require; a plugin package exports its entry for both.
-        file = createRequire(place).resolve(packageName);
-      } catch (thrown: unknown) {
-        if (codeOf(thrown) === "MODULE_NOT_FOUND") continue;
-        return {
-          kind: "broken",
-          message: `package "${packageName}" cannot be resolved: ${errorText(thrown)}`,
-          packageName,
-        };
-      }
-      const definition = await load(packageName, () => import(pathToFileURL(file).href));
-      // In configurations, metrics and logs an outside plugin goes by its package name, whatever it calls itself.
-      return isPluginDefinition(definition) ? { ...definition, type: packageName } : definition;
-    }
-    return { kind: "not-installed", message: `package "${packageName}" is not installed`, packageName };
+  /**
+   * An in-tree plugin that was left out of the app's optional dependencies may be installed beside the configuration:
+   * with package managers that link strictly, the app does not see it there by itself.
+   */
+  async #resolveBuiltin({
+    packageName,
+    load: importModule,
+  }: BuiltinPlugin): Promise<AnyPluginDefinition | ResolveFailure> {
+    const definition = await load(packageName, importModule);
+    if (isPluginDefinition(definition) || definition.kind !== "not-installed") return definition;
+    return findPackage(packageName, [this.#besideConfiguration]);
   }
+}
+
+/** Loads a package from the node_modules of the first of these files that sees it. */
+async function findPackage(
+  packageName: string,
+  places: readonly string[],
+): Promise<AnyPluginDefinition | ResolveFailure> {
+  for (const place of places) {
+    let file: string;
+    try {
+      // require.resolve honours `exports` with the conditions of require; a plugin package exports its entry for both.
+      file = createRequire(place).resolve(packageName);
+    } catch (thrown: unknown) {
+      if (codeOf(thrown) === "MODULE_NOT_FOUND") continue;
+      return {
+        kind: "broken",
+        message: `package "${packageName}" cannot be resolved: ${errorText(thrown)}`,
+        packageName,
+      };
+    }
+    return load(packageName, () => import(pathToFileURL(file).href));
+  }
+  return { kind: "not-installed", message: `package "${packageName}" is not installed`, packageName };
 }
 
 async function load(

@@ -17,6 +17,7 @@ export interface ExpectedLatency {
   readonly decodeMs: Float64Array;
   /** Delay this request causes to those that are there, summed over them. */
   readonly harmMs: Float64Array;
+  /** Computing that others will have to do again, since this request displaces what they share from the cache. */
   readonly evictMs: Float64Array;
 }
 

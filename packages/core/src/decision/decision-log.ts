@@ -32,6 +32,7 @@ export class DecisionLog {
       stages: [],
       profiles: [],
       primaryProfile: undefined,
+      prefillProfile: undefined,
       signalEndpoints: [],
       signals: [],
       outcome: undefined,

@@ -4,7 +4,7 @@ import type { NamedPlugin } from "../plugin/roles.ts";
 import type { InferenceRequest } from "../request.ts";
 import type { RequestError } from "../request-error.ts";
 
-/** A stage outside the profiles: admission, a screener, a producer, a hook. */
+/** A stage outside the profiles: admission, a screener, a producer, a hook, a question to the profile handler. */
 export interface StageTrace {
   readonly stage: string;
   readonly plugin: NamedPlugin<unknown> | undefined;
@@ -13,6 +13,8 @@ export interface StageTrace {
   readonly remaining: number | undefined;
   /** Why the stage refused or failed. */
   readonly problem: string | undefined;
+  /** Profiles that the profile handler named to run next; absent for other stages. */
+  readonly profiles?: readonly string[];
 }
 
 export interface FilterTrace {
@@ -96,6 +98,8 @@ export interface DecisionTrace {
   readonly stages: StageTrace[];
   readonly profiles: ProfileTrace[];
   primaryProfile: string | undefined;
+  /** Profile whose choice computes the prompt's KV cache for the primary one. */
+  prefillProfile: string | undefined;
   signalEndpoints: readonly Endpoint[];
   signals: readonly SignalTrace[];
   outcome: "routed" | RequestError | undefined;

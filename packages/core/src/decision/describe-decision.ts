@@ -42,6 +42,8 @@ export interface FilterView {
 export interface ProfileView {
   readonly profile: string;
   readonly primary: boolean;
+  /** Its choice computes the prompt's KV cache for the primary one. */
+  readonly prefill: boolean;
   readonly filters: readonly FilterView[];
   /** Best total first. */
   readonly candidates: readonly CandidateView[];
@@ -60,6 +62,8 @@ export interface StageView {
   readonly durationMs: number;
   readonly remaining: number | undefined;
   readonly problem: string | undefined;
+  /** Profiles that the profile handler named to run next, at most 16; absent for other stages. */
+  readonly profiles?: readonly string[];
 }
 
 /** A decision as people and tools read it: plain data, JSON without loss. */
@@ -122,6 +126,7 @@ function describeProfile(trace: ProfileTrace, decision: DecisionTrace): ProfileV
   return {
     profile: trace.profile,
     primary: trace.profile === decision.primaryProfile,
+    prefill: trace.profile === decision.prefillProfile,
     filters: trace.filters.map((filter) => {
       const kept = new Set(filter.after);
       const removed: string[] = [];
@@ -168,6 +173,7 @@ export function describeDecision(trace: DecisionTrace): DecisionView {
     stages: trace.stages.map((stage) => ({
       ...stage,
       plugin: stage.plugin === undefined ? undefined : view(stage.plugin),
+      ...(stage.profiles === undefined ? {} : { profiles: stage.profiles.slice(0, maxListed) }),
     })),
     profiles: trace.profiles.map((profile) => describeProfile(profile, trace)),
     outcome: outcome === "routed" ? "routed" : outcome === undefined ? "pending" : outcome.body,

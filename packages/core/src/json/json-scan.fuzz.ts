@@ -21,9 +21,9 @@ export function fuzzJsonScan(seed: number, iterations: number): FuzzCounts {
   const random = randomIntegers(seed);
   let accepted = 0;
   for (let iteration = 0; iteration < iterations; iteration++) {
-    const input = damaged(Buffer.from(jsonText(random, 0)), random);
+    const input = randomJsonInput(random);
     try {
-      if (checkInput(input, random)) accepted++;
+      if (checkJsonInput(input, random)) accepted++;
     } catch (cause) {
       const at = `seed ${seed}, iteration ${iteration}, input ${JSON.stringify(input.toString("latin1"))}`;
       throw new Error(`${cause instanceof Error ? cause.message : String(cause)}: ${at}`, { cause });
@@ -75,7 +75,13 @@ function walked(value: JsonValue): unknown {
   return Object.fromEntries(entries);
 }
 
-type RandomInteger = (below: number) => number;
+/** Gives a whole number from 0 to `below - 1`. */
+export type RandomInteger = (below: number) => number;
+
+/** A random JSON text, whole or damaged. */
+export function randomJsonInput(random: RandomInteger): Buffer {
+  return damaged(Buffer.from(jsonText(random, 0)), random);
+}
 
 function randomIntegers(seed: number): RandomInteger {
   let state = seed >>> 0;
@@ -147,7 +153,11 @@ function damaged(input: Buffer, random: RandomInteger): Buffer {
   return bytes;
 }
 
-function checkInput(input: Buffer, random: RandomInteger): boolean {
+/**
+ * Tries one input; `random` chooses what lies around it. Tells whether it is JSON.
+ * Errors: throws when a rule of {@link fuzzJsonScan} breaks. The input must not hold U+F700 to U+F75C.
+ */
+export function checkJsonInput(input: Buffer, random: RandomInteger): boolean {
   // Each byte that is not UTF-8 gives one U+FFFD, where TextDecoder may give one for several: these are compared without.
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(input);
   const reference = referenceValue(text);

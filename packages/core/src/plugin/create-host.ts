@@ -41,8 +41,14 @@ export function createHost(
   for (const key of consumes.required ?? []) readable.add(key.id);
   for (const key of consumes.optional ?? []) readable.add(key.id);
 
+  const violations = environment.metrics.counter({
+    name: "llm_d_epp_plugin_data_scope_violations_total",
+    help: "Attributes that a plugin asked for without declaring them, each of which was refused.",
+    labelNames: ["extension_point", "plugin_type", "plugin_name", "access"],
+  });
   const check = (allowed: ReadonlySet<string>, key: AttributeKey<unknown>, verb: "read" | "write"): void => {
     if (!allowed.has(key.id)) {
+      violations.labels("", definition.type, name, verb).inc();
       throw new EppError(
         "EPP_PLUGIN_UNDECLARED_ATTRIBUTE",
         `plugin type "${definition.type}" asks to ${verb} ${key.id} and does not declare it in ` +

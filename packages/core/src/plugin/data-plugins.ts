@@ -1,4 +1,5 @@
 import type { Endpoint, EndpointMetadata } from "../endpoint.ts";
+import type { RequestPolicySink } from "../request-control/request-policies.ts";
 
 /** Receives what a discovery plugin finds. Calls are applied in order. */
 export interface EndpointSink {
@@ -9,8 +10,11 @@ export interface EndpointSink {
 
 /** Finds endpoints without Kubernetes. */
 export interface EndpointDiscovery {
-  /** Resolves after the first full pass (no endpoints is fine); rejects when the start must fail. Updates follow until `dispose`. */
-  startDiscovery(sink: EndpointSink): Promise<void>;
+  /**
+   * Resolves after the first full pass (no endpoints is fine); rejects when the start must fail. Updates follow until
+   * `dispose`. `policies` takes objectives and rewrites, where the plugin finds such things.
+   */
+  startDiscovery(sink: EndpointSink, policies?: RequestPolicySink): Promise<void>;
 }
 
 /** Where a polling source fetches from, for one endpoint. */

@@ -311,7 +311,9 @@ test("nothing is sent after the close", () => {
 
 test("a request without a body is not counted as running", () => {
   const open = new OpenExchange({ endpoints: [buildEndpoint(0)] });
-  open.requestHeaders({}, true).responseHeaders({ ":status": "200" }, true);
+  open.requestHeaders({}, true);
+  open.clock.advance(10);
+  open.responseHeaders({ ":status": "200" }, true);
   open.exchange.close("error");
   expect(open.running).toBe(0);
   expect(open.metrics.value("llm_d_epp_request_total")).toBe(0);
@@ -325,4 +327,41 @@ test("the gauge goes down under the labels under which it went up", () => {
   expect(open.metrics.value("llm_d_epp_request_running", labels)).toBe(1);
   open.exchange.close("error");
   expect(open.metrics.series("llm_d_epp_request_running").map(({ value }) => value)).toEqual([0]);
+});
+
+test("pieces of a stream give the gaps between them, and the work on them without the waiting", () => {
+  const open = new OpenExchange();
+  open.clock.advance(100);
+  open.request({ model: "m", stream: true });
+  open.responseHeaders({ ":status": "200", "content-type": "text/event-stream" });
+  open.responseBody("data: 1\n\n");
+  open.clock.advance(30);
+  open.responseBody("data: 2\n\n").responseBody("");
+  open.clock.advance(20);
+  open.responseBody("data: 3\n\n", true);
+  open.exchange.close("error");
+  const gaps = open.metrics.observations("llm_d_epp_request_streaming_itl_seconds", { model_name: "m" });
+  expect(gaps.map((gap) => Math.round(gap * 1000))).toEqual([30, 20]);
+  expect(open.metrics.observations("llm_d_epp_response_size_bytes")).toEqual([27]);
+  expect(open.metrics.observations("llm_d_epp_response_processing_duration_seconds")).toEqual([]);
+  expect(open.metrics.observations("llm_d_epp_request_processing_duration_seconds")).toHaveLength(1);
+});
+
+test("an answer that is no stream is at work from its headers to its end, without gaps", () => {
+  const open = new OpenExchange();
+  open.request({ model: "m" });
+  open.responseHeaders({ ":status": "200", "content-type": "application/json" });
+  open.clock.advance(250);
+  open.responseBody("{").responseBody("}", true);
+  open.exchange.close("error");
+  expect(open.metrics.observations("llm_d_epp_response_processing_duration_seconds")).toEqual([0.25]);
+  expect(open.metrics.observations("llm_d_epp_request_streaming_itl_seconds")).toEqual([]);
+  expect(open.metrics.observations("llm_d_epp_response_size_bytes")).toEqual([2]);
+});
+
+test("a refused request counts once with the time it took", () => {
+  const open = new OpenExchange({ maxRequestBodyBytes: 5 });
+  open.request({ model: "too large" });
+  open.exchange.close("error");
+  expect(open.metrics.observations("llm_d_epp_request_processing_duration_seconds")).toEqual([0]);
 });

@@ -171,11 +171,12 @@ export class Exchange {
     const response = this.#response;
     if (response?.modelServerError === true) metrics.error(this.#request, "ModelServerError");
     else if (this.#errorCode !== undefined) metrics.error(this.#request, this.#errorCode);
+    const nowMs = clock.now();
     if (response?.complete === true) {
-      const bound = metrics.of(this.#request);
-      bound.durationSeconds.observe((clock.now() - this.#receivedAtMs) / 1000);
-      if (response.usage !== undefined) metrics.usage(this.#request, response.usage);
+      metrics.complete(this.#request, { ...response.answer, durationMs: nowMs - this.#receivedAtMs });
     }
+    const responseWorkMs = response?.workMs(nowMs) ?? 0;
+    if (responseWorkMs > 0) metrics.responseWorkSeconds.observe(responseWorkMs / 1000);
     this.#chunks = [];
     this.#watch?.closed({
       cause: response?.complete === true ? "natural" : this.#evicted ? "evicted" : cause,
@@ -197,6 +198,7 @@ export class Exchange {
       return;
     }
     this.#state = "routed";
+    this.#observeRequestWork();
     this.#sink.routed({
       targets: [endpoint],
       destination: endpoint.hostPort,
@@ -313,7 +315,13 @@ export class Exchange {
     };
     request.releaseBody();
     this.#track(request, outcome);
+    this.#observeRequestWork();
     this.#sink.routed(routed);
+  }
+
+  #observeRequestWork(): void {
+    const { metrics, clock } = this.#router;
+    metrics.requestWorkSeconds.observe((clock.now() - this.#receivedAtMs) / 1000);
   }
 
   /** An answer that names the rewritten model must be seen, to put the client's name back. */
@@ -380,6 +388,7 @@ export class Exchange {
 
   #refuse(error: RequestError): void {
     this.#state = "ended";
+    this.#observeRequestWork();
     this.#errorCode = error.code;
     this.#router.logger.info(
       { requestId: this.#requestId, code: error.code, reason: error.reason, problem: error.message },

@@ -13,6 +13,10 @@ export interface RewriteChoice {
 export interface ModelRewrites {
   /** The rule's choice for a model name (possibly empty), `undefined` when no rule applies. */
   choose(incomingModel: string): RewriteChoice | undefined;
+  /** Whether a rule names this model, as what it applies to or as a target; nothing is known where absent. */
+  names?(model: string): boolean;
+  /** There are no rules at this moment; not known where absent. */
+  readonly isEmpty?: boolean;
 }
 
 /** Knows the priorities of objectives. */

@@ -66,16 +66,66 @@ test("fairness ids are bounded on their own", () => {
 test("reported tokens are observed; zero and missing ones are not, but for cached tokens that are 0", () => {
   const { requestMetrics, metrics } = build();
   const asked = request("model");
-  requestMetrics.usage(asked, { promptTokens: 7, completionTokens: 10, totalTokens: 17, cachedTokens: 0 });
-  requestMetrics.usage(asked, {
-    promptTokens: 0,
-    completionTokens: undefined,
-    totalTokens: 0,
-    cachedTokens: undefined,
+  const answer = { durationMs: 1000, firstByteMs: 1000, bodyBytes: 5, streaming: false };
+  requestMetrics.complete(asked, {
+    ...answer,
+    usage: { promptTokens: 7, completionTokens: 10, totalTokens: 17, cachedTokens: 0 },
+  });
+  requestMetrics.complete(asked, {
+    ...answer,
+    usage: { promptTokens: 0, completionTokens: undefined, totalTokens: 0, cachedTokens: undefined },
   });
   expect(metrics.observations("llm_d_epp_request_input_tokens")).toEqual([7]);
   expect(metrics.observations("llm_d_epp_request_output_tokens")).toEqual([10]);
   expect(metrics.observations("llm_d_epp_request_cached_tokens")).toEqual([0]);
+});
+
+test("a complete answer gives its size, its duration and the time for each token", () => {
+  const { requestMetrics, metrics } = build();
+  const usage = { promptTokens: 7, completionTokens: 11, totalTokens: 18, cachedTokens: undefined };
+  const answer = { durationMs: 2200, firstByteMs: 200, bodyBytes: 500, usage };
+  requestMetrics.complete(request("a"), { ...answer, streaming: true });
+  requestMetrics.complete(request("b"), { ...answer, streaming: false });
+  const observed = (name: string, model: string) =>
+    metrics.observations(`llm_d_epp_${name}`, { model_name: model, target_model_name: model, fairness_id: "flow" });
+  for (const model of ["a", "b"]) {
+    expect(observed("response_size_bytes", model)).toEqual([500]);
+    expect(observed("request_duration_seconds", model)).toEqual([2.2]);
+    expect(observed("request_ntpot_seconds", model)).toEqual([2.2 / 11]);
+  }
+  expect(observed("request_streaming_tpot_seconds", "a")).toEqual([0.2]);
+  expect(observed("request_streaming_tpot_seconds", "b")).toEqual([]);
+});
+
+test.each([
+  { durationMs: 0, completionTokens: 5 },
+  { durationMs: 100, completionTokens: 0 },
+  { durationMs: 100, completionTokens: undefined },
+])("without a duration or tokens there is no time for a token: %j", ({ durationMs, completionTokens }) => {
+  const { requestMetrics, metrics } = build();
+  const usage = { promptTokens: 1, completionTokens, totalTokens: 1, cachedTokens: undefined };
+  requestMetrics.complete(request("a"), { durationMs, firstByteMs: 0, bodyBytes: 0, streaming: true, usage });
+  expect(metrics.observations("llm_d_epp_request_ntpot_seconds")).toEqual([]);
+  expect(metrics.observations("llm_d_epp_request_streaming_tpot_seconds")).toEqual([]);
+  expect(metrics.observations("llm_d_epp_request_duration_seconds")).toHaveLength(durationMs === 0 ? 0 : 1);
+});
+
+test("the only token of a stream has no time between tokens", () => {
+  const { requestMetrics, metrics } = build();
+  const usage = { promptTokens: 1, completionTokens: 1, totalTokens: 2, cachedTokens: undefined };
+  requestMetrics.complete(request("a"), { durationMs: 9, firstByteMs: 9, bodyBytes: 1, streaming: true, usage });
+  expect(metrics.observations("llm_d_epp_request_streaming_tpot_seconds")).toEqual([]);
+});
+
+test("pinned models keep their names beyond every bound", () => {
+  const metrics = new RecordingMetrics();
+  const requestMetrics = new RequestMetrics(metrics, (model) => model.startsWith("pinned"));
+  for (let i = 0; i < 5000; i++) requestMetrics.of(request(`model-${i}`, `flow-${i}`)).total.inc();
+  requestMetrics.of(request("pinned-late", "late")).total.inc();
+  const labels = metrics.series("llm_d_epp_request_total").map(({ labels: each }) => each);
+  expect(labels.at(-1)).toMatchObject({ model_name: "pinned-late", target_model_name: "pinned-late" });
+  expect(new Set(labels.map(({ model_name }) => model_name)).size).toBe(1002);
+  expect(new Set(labels.map(({ fairness_id }) => fairness_id)).size).toBe(1001);
 });
 
 test("the first byte is observed by kind of answer", () => {

@@ -12,21 +12,50 @@ const inputTokens = [
   1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576,
 ];
 const outputTokens = [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192];
+const responseBytes = inputTokens.filter((bound) => bound <= 65_536);
+const perTokenSeconds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+const streamedTokenSeconds = [
+  0.0005, 0.00205, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 2,
+];
+const chunkGapSeconds = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2];
+const requestWorkSeconds = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const responseWorkSeconds = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 /** Series that one metric can have; a new combination beyond it is counted under `other`. */
 const maxCombinations = 4000;
 
-interface BoundMetrics {
+/** Metrics with the labels of one request. */
+export interface BoundMetrics {
   readonly total: Counter;
   readonly running: Gauge;
   readonly sizeBytes: Histogram;
+  readonly responseBytes: Histogram;
   readonly durationSeconds: Histogram;
   readonly inputTokens: Histogram;
   readonly outputTokens: Histogram;
   readonly cachedTokens: Histogram;
+  /** Of the whole duration, by output token. */
+  readonly perTokenSeconds: Histogram;
+  readonly streamedTokenSeconds: Histogram;
+  readonly chunkGapSeconds: Histogram;
 }
 
-/** Request metrics, with children bound per set of labels. Source: spec metrics section 4. */
+/** How an answer went, once it is complete. */
+export interface CompleteAnswer {
+  readonly durationMs: number;
+  /** Milliseconds from the request's first message to the first byte of the answer's body; `undefined` without one. */
+  readonly firstByteMs: number | undefined;
+  readonly bodyBytes: number;
+  readonly streaming: boolean;
+  readonly usage: Usage | undefined;
+}
+
+/**
+ * Request metrics, with children bound per set of labels. Source: spec metrics section 4.
+ *
+ * Of model names 1,000 are told apart and of fairness ids 1,000; further ones are `other`. Names for which `isPinned`
+ * holds stand for themselves and do not count.
+ */
 export class RequestMetrics {
   readonly #models = new BoundedValues(1000);
   readonly #fairnessIds = new BoundedValues(1000);
@@ -35,8 +64,14 @@ export class RequestMetrics {
   readonly #families: { readonly [K in keyof BoundMetrics]: MetricFamily<BoundMetrics[K]> };
   readonly #errors: MetricFamily<Counter>;
   readonly #ttft: MetricFamily<Histogram>;
+  readonly #isPinned: (model: string) => boolean;
+  /** From the first message of a request to its way on, or its refusal. */
+  readonly requestWorkSeconds: Histogram;
+  /** Of answers: of a stream the time at work on it, of others the time from headers to end. */
+  readonly responseWorkSeconds: Histogram;
 
-  constructor(metrics: MetricsRegistry) {
+  constructor(metrics: MetricsRegistry, isPinned: (model: string) => boolean = () => false) {
+    this.#isPinned = isPinned;
     const labelNames = ["model_name", "target_model_name", "fairness_id", "priority"];
     this.#families = {
       total: metrics.counter({ name: "llm_d_epp_request_total", help: "Requests that were routed.", labelNames }),
@@ -75,7 +110,45 @@ export class RequestMetrics {
         labelNames,
         buckets: inputTokens,
       }),
+      responseBytes: metrics.histogram({
+        name: "llm_d_epp_response_size_bytes",
+        help: "Size of the bodies of complete answers.",
+        labelNames,
+        buckets: responseBytes,
+      }),
+      perTokenSeconds: metrics.histogram({
+        name: "llm_d_epp_request_ntpot_seconds",
+        help: "Duration of a request divided by its output tokens.",
+        labelNames,
+        buckets: perTokenSeconds,
+      }),
+      streamedTokenSeconds: metrics.histogram({
+        name: "llm_d_epp_request_streaming_tpot_seconds",
+        help: "Time for each output token of a stream after the first.",
+        labelNames,
+        buckets: streamedTokenSeconds,
+      }),
+      chunkGapSeconds: metrics.histogram({
+        name: "llm_d_epp_request_streaming_itl_seconds",
+        help: "Time between pieces of a stream's body.",
+        labelNames,
+        buckets: chunkGapSeconds,
+      }),
     };
+    this.requestWorkSeconds = metrics
+      .histogram({
+        name: "llm_d_epp_request_processing_duration_seconds",
+        help: "Time from a request's first message until it is sent on or refused, waiting included.",
+        buckets: requestWorkSeconds,
+      })
+      .labels();
+    this.responseWorkSeconds = metrics
+      .histogram({
+        name: "llm_d_epp_response_processing_duration_seconds",
+        help: "Time at work on an answer: of a stream, added up over its pieces; else from its headers to its end.",
+        buckets: responseWorkSeconds,
+      })
+      .labels();
     this.#errors = metrics.counter({
       name: "llm_d_epp_request_error_total",
       help: "Requests that ended in an error, by code.",
@@ -104,6 +177,10 @@ export class RequestMetrics {
         inputTokens: f.inputTokens.labels(...labels),
         outputTokens: f.outputTokens.labels(...labels),
         cachedTokens: f.cachedTokens.labels(...labels),
+        responseBytes: f.responseBytes.labels(...labels),
+        perTokenSeconds: f.perTokenSeconds.labels(...labels),
+        streamedTokenSeconds: f.streamedTokenSeconds.labels(...labels),
+        chunkGapSeconds: f.chunkGapSeconds.labels(...labels),
       };
       this.#bound.set(id, bound);
     }
@@ -118,25 +195,45 @@ export class RequestMetrics {
     this.#ttft.labels(...this.#labels(request), String(streaming)).observe(seconds);
   }
 
-  usage(request: InferenceRequest | undefined, usage: Usage): void {
+  /** Records what is known of an answer at its end. */
+  complete(request: InferenceRequest | undefined, answer: CompleteAnswer): void {
+    const { durationMs, firstByteMs, bodyBytes, streaming, usage } = answer;
     const bound = this.of(request);
+    bound.responseBytes.observe(bodyBytes);
+    const outputs = usage?.completionTokens ?? 0;
+    if (durationMs > 0) {
+      bound.durationSeconds.observe(durationMs / 1000);
+      if (outputs > 0) bound.perTokenSeconds.observe(durationMs / 1000 / outputs);
+      if (streaming && outputs > 1 && firstByteMs !== undefined) {
+        bound.streamedTokenSeconds.observe(Math.max(0, durationMs - firstByteMs) / 1000 / (outputs - 1));
+      }
+    }
+    if (usage === undefined) return;
     if ((usage.promptTokens ?? 0) > 0) bound.inputTokens.observe(usage.promptTokens!);
-    if ((usage.completionTokens ?? 0) > 0) bound.outputTokens.observe(usage.completionTokens!);
+    if (outputs > 0) bound.outputTokens.observe(outputs);
     if (usage.cachedTokens !== undefined) bound.cachedTokens.observe(usage.cachedTokens);
   }
 
   #labels(request: InferenceRequest | undefined): string[] {
     if (request === undefined) return ["", "", "", "0"];
+    const { incomingModel, targetModel, fairnessId } = request;
     const labels = [
-      this.#models.bound(request.incomingModel),
-      this.#models.bound(request.targetModel),
-      this.#fairnessIds.bound(request.fairnessId),
+      this.#model(incomingModel),
+      this.#model(targetModel),
+      this.#fairnessIds.bound(fairnessId),
       String(request.priority),
     ];
     const id = labels.join("\u0000");
     if (this.#combinations.has(id)) return labels;
-    if (this.#combinations.size >= maxCombinations) return ["other", "other", "other", labels[3]!];
-    this.#combinations.add(id);
-    return labels;
+    if (this.#combinations.size < maxCombinations) {
+      this.#combinations.add(id);
+      return labels;
+    }
+    const named = [incomingModel, targetModel].map((model) => (this.#isPinned(model) ? model : "other"));
+    return [...named, "other", labels[3]!];
+  }
+
+  #model(name: string): string {
+    return this.#isPinned(name) ? name : this.#models.bound(name);
   }
 }

@@ -8,6 +8,7 @@ import { wireNames } from "../wire-names.ts";
 import type { Router } from "./exchange.ts";
 import type { ExchangeSink } from "./exchange-sink.ts";
 import { joinChunks } from "./join-chunks.ts";
+import type { BoundMetrics, CompleteAnswer } from "./request-metrics.ts";
 
 /**
  * An answer that is not a stream is held back until it is complete, up to this many bytes; a longer one passes on as it
@@ -37,6 +38,13 @@ export class ResponsePhase {
   #started = false;
   #finished = false;
   #brokenReader = false;
+  #metrics: BoundMetrics | undefined;
+  #bodyBytes = 0;
+  #headersAtMs: number | undefined;
+  #firstByteAtMs: number | undefined;
+  #lastBytesAtMs = 0;
+  /** Time at work on a stream so far. */
+  #workMs = 0;
   #dynamicMetadata: Map<string, Map<string, MetadataValue>> | undefined;
   /** The model server answered with an error status. */
   modelServerError = false;
@@ -52,8 +60,21 @@ export class ResponsePhase {
     return this.#reader?.usage;
   }
 
+  /** What metrics of a complete answer need. */
+  get answer(): Omit<CompleteAnswer, "durationMs"> {
+    const firstByteMs =
+      this.#firstByteAtMs === undefined ? undefined : this.#firstByteAtMs - this.#init.receivedAtMs;
+    return { firstByteMs, bodyBytes: this.#bodyBytes, streaming: this.#streaming, usage: this.usage };
+  }
+
+  /** Milliseconds at work on the answer until now: of a stream without the waiting between its pieces. */
+  workMs(nowMs: number): number {
+    return this.#streaming ? this.#workMs : nowMs - (this.#headersAtMs ?? nowMs);
+  }
+
   headers(headers: Headers, endOfStream: boolean, metadata: MetadataObject): void {
     const { router, sink, request, result } = this.#init;
+    this.#headersAtMs = router.clock.now();
     this.#headers = headers;
     const status = Number(headers.get(":status") ?? headers.get("status") ?? Number.NaN);
     this.modelServerError = !Number.isNaN(status) && (status < 200 || status > 299);
@@ -82,6 +103,7 @@ export class ResponsePhase {
       }
     }
     sink.responseHeaders({ set: [...setHeaders], remove: [] });
+    this.#workMs += router.clock.now() - this.#headersAtMs;
     if (endOfStream) {
       this.#step(noBytes, true);
       this.complete = true;
@@ -101,7 +123,11 @@ export class ResponsePhase {
       this.#pass(held, endOfStream);
       return;
     }
+    const { clock } = this.#init.router;
+    const startMs = clock.now();
+    if (this.#streaming && bytes.length > 0) this.#timePiece(startMs);
     this.#pass(bytes, endOfStream);
+    this.#workMs += clock.now() - startMs;
   }
 
   trailers(): void {
@@ -131,6 +157,14 @@ export class ResponsePhase {
     this.#init.sink.responseBody(out, endOfStream, endOfStream ? this.#metadata() : undefined);
   }
 
+  #timePiece(nowMs: number): void {
+    if (this.#started) {
+      this.#metrics ??= this.#init.router.metrics.of(this.#init.request);
+      this.#metrics.chunkGapSeconds.observe((nowMs - this.#lastBytesAtMs) / 1000);
+    }
+    this.#lastBytesAtMs = nowMs;
+  }
+
   #release(): Uint8Array {
     const held = joinChunks(this.#held ?? [], this.#heldBytes);
     this.#held = [];
@@ -141,8 +175,10 @@ export class ResponsePhase {
   /** Lets the parser and the plugins see the next bytes; returns what to send on. */
   #step(bytes: Uint8Array, endOfStream: boolean): Uint8Array {
     const { router, request, parser, receivedAtMs } = this.#init;
+    this.#bodyBytes += bytes.length;
     if (!this.#started && bytes.length > 0) {
-      router.metrics.firstByte(request, this.#streaming, (router.clock.now() - receivedAtMs) / 1000);
+      this.#firstByteAtMs = router.clock.now();
+      router.metrics.firstByte(request, this.#streaming, (this.#firstByteAtMs - receivedAtMs) / 1000);
     }
     let out = bytes;
     if (parser !== undefined && !this.#brokenReader) {

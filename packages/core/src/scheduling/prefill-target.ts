@@ -10,6 +10,13 @@ const usualPrefillProfile = "prefill";
  * the profile called `prefill`.
  */
 export function prefillTarget(result: SchedulingResult): Endpoint | undefined {
+  const profile = prefillProfile(result);
+  return profile === undefined ? undefined : result.profiles.get(profile)?.targets[0];
+}
+
+/** The profile that {@link prefillTarget} is taken from, `undefined` when there is no such target. */
+export function prefillProfile(result: SchedulingResult): string | undefined {
   const profile = result.prefillProfile ?? usualPrefillProfile;
-  return profile === result.primaryProfile ? undefined : result.profiles.get(profile)?.targets[0];
+  if (profile === result.primaryProfile) return undefined;
+  return result.profiles.get(profile)?.targets[0] === undefined ? undefined : profile;
 }

@@ -154,8 +154,8 @@ test("when filters leave nothing, the request ends with 429 and later filters, s
   expect(outcome).toBeInstanceOf(RequestError);
   expect(outcome).toMatchObject({ httpStatus: 429, reason: "rejected-saturated" });
   expect(metrics.value(failures)).toBe(0);
-  expect(metrics.value("llm_d_epp_scheduler_runs_total", { status: "failure" })).toBe(1);
-  expect(metrics.value("llm_d_epp_scheduler_runs_total", { status: "success" })).toBe(0);
+  expect(metrics.value("llm_d_epp_scheduler_attempts_total", { status: "failure" })).toBe(1);
+  expect(metrics.value("llm_d_epp_scheduler_attempts_total", { status: "success" })).toBe(0);
 });
 
 test("no candidates at all end the same way", () => {
@@ -337,5 +337,5 @@ test("each plugin call, each run and its outcome are timed and counted", () => {
     ["ProcessProfilesResults", "all-profiles-handler", [0]],
   ]);
   expect(metrics.observations("llm_d_epp_scheduler_e2e_duration_seconds")).toEqual([0.005]);
-  expect(metrics.value("llm_d_epp_scheduler_runs_total", { status: "success" })).toBe(1);
+  expect(metrics.value("llm_d_epp_scheduler_attempts_total", { status: "success" })).toBe(1);
 });

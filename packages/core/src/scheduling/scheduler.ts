@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { compactProfile, type DecisionTrace, type ProfileTrace } from "../decision/decision-record.ts";
 import type { Endpoint } from "../endpoint.ts";
-import type { Counter, Histogram, MetricsRegistry } from "../metrics.ts";
+import type { Histogram, MetricsRegistry } from "../metrics.ts";
 import type { NamedPlugin } from "../plugin/roles.ts";
 import type {
   Filter,
@@ -14,6 +14,8 @@ import type {
 import type { InferenceRequest } from "../request.ts";
 import { RequestError } from "../request-error.ts";
 import type { ExtensionPoint, PluginCalls } from "./plugin-calls.ts";
+import { prefillProfile } from "./prefill-target.ts";
+import { SchedulerAttempts } from "./scheduler-attempts.ts";
 
 /** A scorer with its weight in a profile. */
 export interface WeightedScorer {
@@ -36,6 +38,8 @@ export interface SchedulerOptions {
   readonly calls: PluginCalls;
   readonly clock: Clock;
   readonly metrics: MetricsRegistry;
+  /** Counts runs; one of its own when absent. */
+  readonly attempts?: SchedulerAttempts;
 }
 
 /**
@@ -51,8 +55,7 @@ export class Scheduler {
   readonly #calls: PluginCalls;
   readonly #clock: Clock;
   readonly #e2e: Histogram;
-  readonly #successes: Counter;
-  readonly #failures: Counter;
+  readonly #attempts: SchedulerAttempts;
 
   constructor(options: SchedulerOptions) {
     this.#profiles = new Map(options.profiles.map((profile) => [profile.name, profile]));
@@ -67,13 +70,7 @@ export class Scheduler {
         buckets: [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1],
       })
       .labels();
-    const runs = options.metrics.counter({
-      name: "llm_d_epp_scheduler_runs_total",
-      help: "Scheduling runs by outcome.",
-      labelNames: ["status"],
-    });
-    this.#successes = runs.labels("success");
-    this.#failures = runs.labels("failure");
+    this.#attempts = options.attempts ?? new SchedulerAttempts(options.metrics);
   }
 
   /** Runs one scheduling cycle over `candidates` (at least one). Fills `trace` when given. Never throws. */
@@ -86,10 +83,14 @@ export class Scheduler {
     request.nowMs = startMs;
     const outcome = this.#run(request, candidates, trace);
     this.#e2e.observe((this.#clock.now() - startMs) / 1000);
-    if (outcome instanceof RequestError) this.#failures.inc();
+    if (outcome instanceof RequestError) this.#attempts.failed(request.targetModel);
     else {
-      this.#successes.inc();
-      if (trace !== undefined) trace.primaryProfile = outcome.primaryProfile;
+      // A result without a target is an error above.
+      this.#attempts.succeeded(request.targetModel, outcome.profiles.get(outcome.primaryProfile)!.targets[0]!);
+      if (trace !== undefined) {
+        trace.primaryProfile = outcome.primaryProfile;
+        trace.prefillProfile = prefillProfile(outcome);
+      }
     }
     return outcome;
   }
@@ -107,7 +108,12 @@ export class Scheduler {
       for (;;) {
         const startMs = this.#clock.now();
         const names = handler.instance.pickProfiles(request, this.#names, results);
-        this.#calls.observe("ProfilePicker", handler, this.#clock.now() - startMs);
+        const durationMs = this.#clock.now() - startMs;
+        this.#calls.observe("ProfilePicker", handler, durationMs);
+        trace?.stages.push({
+          ...{ stage: "ProfilePicker", plugin: handler, durationMs, remaining: undefined, problem: undefined },
+          profiles: names,
+        });
         let ran = false;
         for (const name of names) {
           const profile = this.#profiles.get(name);

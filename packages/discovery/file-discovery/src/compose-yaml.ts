@@ -16,7 +16,9 @@ export interface ComposeProblem {
 /** Composes the one document of a YAML or JSON text, or says what is wrong. Checks bounds before the costly steps. */
 export function composeYaml(text: string, lines: LineCounter): Document.Parsed | readonly ComposeProblem[] {
   lines.addNewLine(0);
-  const parser = new Parser(lines.addNewLine);
+  // The parser tells of no line ends inside what it cannot place.
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) lines.addNewLine(at + 1);
+  const parser = new Parser();
   const tokens: (ReturnType<Parser["next"]> extends Iterable<infer T> ? T : never)[] = [];
   let count = 0;
   for (const lexeme of new Lexer().lex(text)) {

@@ -164,7 +164,7 @@ test("a file that is gone for a while keeps all endpoints, and is followed when 
   unlinkSync(fixture.path);
   expect(await fixture.nextLine()).toEqual({
     level: "warn",
-    message: "the endpoints file cannot be used; the endpoints stay as they are",
+    message: "the endpoints file cannot be used; everything stays as it is",
     fields: { file: fixture.path, endpoints: 2, problems: [`${fixture.path} is not there`] },
   });
   await fixture.pass();
@@ -222,7 +222,7 @@ test.each<[string, (fixture: FileFixture) => void, RegExp]>([
   [
     "that ends in the middle of an item",
     (fixture) => fixture.write("endpoints:\n- name: a\n  address: "),
-    /ends in the middle of its last endpoint$/,
+    /ends in the middle of its last item$/,
   ],
   ["that is too large", (fixture) => fixture.write("#".repeat(2_000_000)), /larger than the limit/],
   ["that is a flood of brackets", (fixture) => fixture.write("[".repeat(1_000_000)), /nested more than 32 levels/],
@@ -230,7 +230,7 @@ test.each<[string, (fixture: FileFixture) => void, RegExp]>([
   const fixture = await started(list("a", "b"));
   change(fixture);
   const { level, message, fields } = await fixture.nextLine();
-  expect([level, message]).toEqual(["warn", "the endpoints file cannot be used; the endpoints stay as they are"]);
+  expect([level, message]).toEqual(["warn", "the endpoints file cannot be used; everything stays as it is"]);
   expect((fields["problems"] as readonly string[])[0]).toMatch(problem);
   await fixture.pass();
   expect(fixture.log).toHaveLength(2);
@@ -251,7 +251,7 @@ test("an item that is not valid keeps its endpoint's last good state, and the ot
   fixture.write(`endpoints:\n- {name: a, address: 10.0.0.1, port: eighty}\n${line("b", 9000)}- {name: x}\n`);
   expect(await fixture.nextLine()).toEqual({
     level: "warn",
-    message: "endpoints file reloaded; endpoints that are not valid keep their last good state",
+    message: "endpoints file reloaded; items that are not valid keep their last good state",
     fields: {
       file: fixture.path,
       endpoints: 2,
@@ -341,6 +341,8 @@ test("the dumped state is sorted and bounded", async () => {
       .map((name) => `default/${name}`),
     totalEndpoints: 150,
     maxEndpoints: 100,
+    objectives: 0,
+    modelRewrites: 0,
   });
 });
 

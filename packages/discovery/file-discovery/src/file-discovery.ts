@@ -8,15 +8,19 @@ import {
   EppError,
   errorText,
   hostPort,
+  type InferenceModelRewrite,
+  type InferenceObjective,
   type MetadataValue,
   type PluginHost,
   type PluginLifecycle,
+  type RequestPolicySink,
 } from "@pointsman/core";
 import { type EndpointsFile, type FileNote, type ListedEndpoint, listedId } from "./endpoints-file.ts";
 import { FileWatch } from "./file-watch.ts";
+import { type KeptObjects, keepObjects } from "./kept-objects.ts";
 import { type FileDiscoveryParams, fileDiscoveryParams } from "./params.ts";
 import { type FileSignature, readBounded } from "./read-bounded.ts";
-import { readEndpoints } from "./read-endpoints.ts";
+import { type ReadOptions, readEndpoints } from "./read-endpoints.ts";
 import { readInThread, type ThreadReading } from "./read-in-thread.ts";
 
 const maxDumpedEndpoints = 100;
@@ -33,33 +37,41 @@ interface Changes {
   kept: number;
   /** Items that are not valid. */
   refused: number;
+  objectives: number;
+  modelRewrites: number;
 }
 
-/** Finds the endpoints that a file lists. */
-class FileDiscovery implements EndpointDiscovery, PluginLifecycle {
+/** Finds the endpoints, objectives and model rewrites that a file lists. */
+export class FileDiscovery implements EndpointDiscovery, PluginLifecycle {
   readonly #path: string;
   readonly #watchFile: boolean;
   readonly #host: PluginHost;
+  readonly #options: ReadOptions;
   readonly #known: Map<string, EndpointMetadata> = new Map();
+  #objectives: readonly InferenceObjective[] = [];
+  #modelRewrites: readonly InferenceModelRewrite[] = [];
   #sink: EndpointSink | undefined;
+  #policies: RequestPolicySink | undefined;
   #watch: FileWatch | undefined;
   #text: string | undefined;
   #toldProblem: string | undefined;
   #reading: ThreadReading | undefined;
   #disposed = false;
 
-  constructor(params: FileDiscoveryParams, host: PluginHost) {
+  constructor(params: FileDiscoveryParams, host: PluginHost, options: ReadOptions = { metricsLabels: false }) {
     this.#path = resolve(host.baseDirectory, params.path);
     this.#watchFile = params.watchFile;
     this.#host = host;
+    this.#options = options;
   }
 
-  async startDiscovery(sink: EndpointSink): Promise<void> {
+  async startDiscovery(sink: EndpointSink, policies?: RequestPolicySink): Promise<void> {
     this.#sink = sink;
+    this.#policies = policies;
     const reading = await readBounded(this.#path);
     if (this.#disposed) return;
     if ("problem" in reading) throw startProblem(`the endpoints file ${this.#path} ${reading.problem}`);
-    const file = readEndpoints(reading.text);
+    const file = readEndpoints(reading.text, this.#options);
     if (file.items === undefined || file.problemCount > 0) {
       const count = file.problemCount === 1 ? "a problem" : `${file.problemCount} problems`;
       const more = file.problemCount - file.problems.length;
@@ -70,8 +82,13 @@ class FileDiscovery implements EndpointDiscovery, PluginLifecycle {
       throw startProblem(`the endpoints file ${this.#path} has ${count}:\n  ${lines.join("\n  ")}`);
     }
     this.#text = reading.text;
-    const { endpoints } = this.#apply(file);
-    const fields = { file: this.#path, endpoints, ...this.#notes("warnings", file.warnings) };
+    const { endpoints, objectives, modelRewrites } = this.#apply(file);
+    const fields = {
+      file: this.#path,
+      endpoints,
+      ...policyCounts(objectives, modelRewrites),
+      ...this.#notes("warnings", file.warnings),
+    };
     if (file.warnings.length > 0) this.#host.logger.warn(fields, "endpoints file read, with warnings");
     else this.#host.logger.info(fields, "endpoints file read");
     if (this.#watchFile) {
@@ -91,6 +108,8 @@ class FileDiscovery implements EndpointDiscovery, PluginLifecycle {
       endpoints: ids.slice(0, maxDumpedEndpoints),
       totalEndpoints: ids.length,
       maxEndpoints: maxDumpedEndpoints,
+      objectives: this.#objectives.length,
+      modelRewrites: this.#modelRewrites.length,
     };
   }
 
@@ -110,7 +129,7 @@ class FileDiscovery implements EndpointDiscovery, PluginLifecycle {
     }
     if (reading.text === this.#text) return reading.signature;
     this.#text = reading.text;
-    this.#reading = readInThread(reading.text, this.#host.timers);
+    this.#reading = readInThread(reading.text, this.#options, this.#host.timers);
     try {
       const file = await this.#reading.file;
       if (!this.#disposed) this.#take(file, reading.text);
@@ -128,9 +147,9 @@ class FileDiscovery implements EndpointDiscovery, PluginLifecycle {
       return;
     }
     // A writer that has not finished leaves half an item at the end; what follows it must not look removed.
-    if (file.items.at(-1)?.endpoint === undefined && file.items.length > 0 && !/\n[ \t]*$/.test(text)) {
+    if (endsInBadItem(file) && !/\n[ \t]*$/.test(text)) {
       this.#refuse([
-        `${this.#path}: the file ends in the middle of its last endpoint`,
+        `${this.#path}: the file ends in the middle of its last item`,
         ...file.problems.map((note) => this.#told(note)),
       ]);
       return;
@@ -138,12 +157,10 @@ class FileDiscovery implements EndpointDiscovery, PluginLifecycle {
     this.#toldProblem = undefined;
     const changes = this.#apply(file);
     const notes = { ...this.#notes("problems", file.problems), ...this.#notes("warnings", file.warnings) };
-    const fields = { file: this.#path, ...changes, ...notes };
+    const { objectives, modelRewrites, ...endpoints } = changes;
+    const fields = { file: this.#path, ...endpoints, ...policyCounts(objectives, modelRewrites), ...notes };
     if (file.problemCount > 0) {
-      this.#host.logger.warn(
-        fields,
-        "endpoints file reloaded; endpoints that are not valid keep their last good state",
-      );
+      this.#host.logger.warn(fields, "endpoints file reloaded; items that are not valid keep their last good state");
     } else if (file.warnings.length > 0) this.#host.logger.warn(fields, "endpoints file reloaded, with warnings");
     else this.#host.logger.info(fields, "endpoints file reloaded");
   }
@@ -155,13 +172,23 @@ class FileDiscovery implements EndpointDiscovery, PluginLifecycle {
     this.#toldProblem = told;
     this.#host.logger.warn(
       { file: this.#path, endpoints: this.#known.size, problems: problems.slice(0, maxToldNotes) },
-      "the endpoints file cannot be used; the endpoints stay as they are",
+      "the endpoints file cannot be used; everything stays as it is",
     );
   }
 
   #apply(file: EndpointsFile): Changes {
     const items = file.items ?? [];
-    const changes: Changes = { endpoints: 0, added: 0, updated: 0, removed: 0, kept: 0, refused: 0 };
+    const { objectives, modelRewrites } = this.#applyPolicies(file);
+    const changes: Changes = {
+      endpoints: 0,
+      added: 0,
+      updated: 0,
+      removed: 0,
+      kept: objectives.kept + modelRewrites.kept,
+      refused: [...file.objectives, ...file.modelRewrites].filter(({ object }) => object === undefined).length,
+      objectives: objectives.objects.length,
+      modelRewrites: modelRewrites.objects.length,
+    };
     const listed = new Map<string, EndpointMetadata>();
     const invalid = new Set<string | undefined>();
     for (const { id, endpoint } of items) {
@@ -195,6 +222,19 @@ class FileDiscovery implements EndpointDiscovery, PluginLifecycle {
     return changes;
   }
 
+  #applyPolicies(file: EndpointsFile): {
+    readonly objectives: KeptObjects<InferenceObjective>;
+    readonly modelRewrites: KeptObjects<InferenceModelRewrite>;
+  } {
+    const objectives = keepObjects(this.#objectives, file.objectives);
+    const modelRewrites = keepObjects(this.#modelRewrites, file.modelRewrites);
+    this.#objectives = objectives.objects;
+    this.#modelRewrites = modelRewrites.objects;
+    this.#policies?.setObjectives(this.#objectives);
+    this.#policies?.setModelRewrites(this.#modelRewrites);
+    return { objectives, modelRewrites };
+  }
+
   #told({ line, column, text }: FileNote): string {
     return `${this.#path}:${line}:${column} ${text}`;
   }
@@ -218,6 +258,17 @@ function metadataOf(endpoint: ListedEndpoint): EndpointMetadata {
     labels: Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))),
     rankIndex: 0,
   };
+}
+
+/** Whether the last item of a list is not valid. */
+function endsInBadItem({ items = [], objectives, modelRewrites }: EndpointsFile): boolean {
+  if (items.length > 0 && items.at(-1)?.endpoint === undefined) return true;
+  return [objectives, modelRewrites].some((list) => list.length > 0 && list.at(-1)?.object === undefined);
+}
+
+/** For log lines: only kinds that there are. */
+function policyCounts(objectives: number, modelRewrites: number): Readonly<Record<string, number>> {
+  return { ...(objectives === 0 ? {} : { objectives }), ...(modelRewrites === 0 ? {} : { modelRewrites }) };
 }
 
 function startProblem(text: string): EppError {

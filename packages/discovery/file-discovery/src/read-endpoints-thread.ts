@@ -1,4 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { readEndpoints } from "./read-endpoints.ts";
+import { type ReadOptions, readEndpoints } from "./read-endpoints.ts";
 
-parentPort?.postMessage(readEndpoints(String(workerData)));
+// What `readInThread` passes.
+const { text, options } = workerData as { readonly text: string; readonly options: ReadOptions };
+parentPort?.postMessage(readEndpoints(text, options));

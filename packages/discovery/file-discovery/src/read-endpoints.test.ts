@@ -62,7 +62,14 @@ test("JSON says the same, and so does a file with a byte order mark or Windows l
 });
 
 test("an explicit empty list is valid", () => {
-  expect(readEndpoints("endpoints: []")).toEqual({ items: [], problems: [], problemCount: 0, warnings: [] });
+  expect(readEndpoints("endpoints: []")).toEqual({
+    items: [],
+    objectives: [],
+    modelRewrites: [],
+    problems: [],
+    problemCount: 0,
+    warnings: [],
+  });
 });
 
 test.each([
@@ -161,7 +168,7 @@ endpoints:
 `;
   expect(problemsOf(text)).toEqual([]);
   expect(warningsOf(text)).toEqual([
-    '1:1 the key "version" is not known and has no effect; known: endpoints',
+    '1:1 the key "version" is not known and has no effect; known: endpoints, objectives, modelRewrites',
     '4:3 the key "adress" is not known and has no effect; known: name, namespace, address, port, metricsAddress, metricsPort, labels',
     '7:3 "default/a" is listed in line 3 too; the last valid one counts',
   ]);

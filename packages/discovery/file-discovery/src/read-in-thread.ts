@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { errorText, type Timers } from "@pointsman/core";
 import type { EndpointsFile } from "./endpoints-file.ts";
+import type { ReadOptions } from "./read-endpoints.ts";
 
 /** Real files of the largest size take about a second. */
 const timeLimitMs = 20_000;
@@ -21,9 +22,9 @@ export interface ThreadReading {
 }
 
 /** Reads the text of an endpoints file in a thread of its own, so that requests do not wait for it. */
-export function readInThread(text: string, timers: Timers): ThreadReading {
+export function readInThread(text: string, options: ReadOptions, timers: Timers): ThreadReading {
   const worker = new Worker(threadFile, {
-    workerData: text,
+    workerData: { text, options },
     // What the process was started with (a debugger, a profiler, text to evaluate) is not for this thread.
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: memoryLimitMb },

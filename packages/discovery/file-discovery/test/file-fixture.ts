@@ -4,6 +4,9 @@ import { join } from "node:path";
 import {
   type EndpointDiscovery,
   type EndpointMetadata,
+  type EndpointSink,
+  type InferenceModelRewrite,
+  type InferenceObjective,
   type Logger,
   type PluginInstance,
   silentLogger,
@@ -36,6 +39,8 @@ export class FileFixture {
   readonly log: LogLine[] = [];
   readonly calls: string[] = [];
   readonly known: Map<string, EndpointMetadata> = new Map();
+  objectives: readonly InferenceObjective[] = [];
+  rewrites: readonly InferenceModelRewrite[] = [];
   #instance: (PluginInstance & EndpointDiscovery) | undefined;
 
   write(text: string, file: string = this.path): void {
@@ -59,7 +64,7 @@ export class FileFixture {
     const instance = built.instance as PluginInstance & EndpointDiscovery;
     this.#instance = instance;
     cleanUps.unshift(() => void instance.dispose?.());
-    await instance.startDiscovery({
+    const sink: EndpointSink = {
       upsert: (metadata) => {
         this.calls.push(`upsert ${metadata.id}`);
         this.known.set(metadata.id, metadata);
@@ -67,6 +72,14 @@ export class FileFixture {
       remove: (id) => {
         this.calls.push(`remove ${id}`);
         this.known.delete(id);
+      },
+    };
+    await instance.startDiscovery(sink, {
+      setObjectives: (objectives) => {
+        this.objectives = objectives;
+      },
+      setModelRewrites: (rewrites) => {
+        this.rewrites = rewrites;
       },
     });
   }

@@ -1,140 +1,237 @@
-import type { PoolModel } from "./pool-model.ts";
+import { attentionPairs, type PoolModel } from "./pool-model.ts";
+import { RunningMean } from "./running-mean.ts";
 
-/** One request on an endpoint, from its decision to the end of its answer. */
-export interface Dispatch {
-  readonly work: EndpointWork;
+/** First tokens closer together than this come from one step of the engine. */
+const sameStepMs = 2;
+/** Observations that weigh as much as the assumption that all endpoints are equally fast. */
+const priorObservations = 5;
+/** Observations after which older ones fade. */
+const memoryObservations = 50;
+/** No single observation says that an endpoint is more than e³ = 20 times faster or slower. */
+const maxLogRatio = 3;
+/** Time in which a difference between own count and scraped count is averaged out. */
+const foreignMemoryMs = 2000;
+/** Answers shorter than this say little about the time of a step. */
+const minStepTokens = 8;
+
+/** What a decision expects of a request. */
+export interface DispatchPlan {
   readonly promptTokens: number;
-  readonly uncachedTokens: number;
   readonly cachedTokens: number;
-  /** Expected cost of its prompt when it was sent. */
+  /** Cost of the prompt on an endpoint of usual speed. */
   readonly prefillMs: number;
-  readonly expectedTtftMs: number;
+  readonly ttftMs: number;
   readonly sentAtMs: number;
-  firstTokenAtMs: number | undefined;
-  /** Prefill done on the endpoint when the first token came, and context then. */
-  prefillDoneMs: number;
-  contextTokens: number;
+  /** Whether the first token will be seen. An answer that is no stream comes as a whole. */
+  readonly streams: boolean;
 }
 
-/** First tokens closer together than this come from one step. */
-const sameStepMs = 2;
-/** Own observations that weigh as much as the assumption that all endpoints are equally fast. */
-const priorWeight = 5;
+/** One request on an endpoint, from its decision to the end of its answer. */
+export class Dispatch {
+  readonly plan: DispatchPlan;
+  readonly work: EndpointWork;
+  state: "pending" | "decoding" | "over" = "pending";
+  firstTokenAtMs = 0;
+  /** Prefill done on the endpoint, and context on it, when the first token came. */
+  prefillDoneMs = 0;
+  contextTokens = 0;
 
-/** What is sent to one endpoint and not finished, and how fast it proves to be. */
+  constructor(work: EndpointWork, plan: DispatchPlan) {
+    this.work = work;
+    this.plan = plan;
+  }
+
+  get uncachedTokens(): number {
+    return this.plan.promptTokens - this.plan.cachedTokens;
+  }
+}
+
+/** Prompts whose first tokens came from one step. */
+interface PrefillStep {
+  readonly startMs: number;
+  readonly endMs: number;
+  tokens: number;
+  pairs: number;
+}
+
+/**
+ * What was sent to one endpoint and has not ended, counted at the moment of each decision, and how fast the endpoint proves
+ * to be. Engines compute prompts in order of arrival, so what was sent and has no token yet is a queue.
+ */
 export class EndpointWork {
   readonly #model: PoolModel;
-  /** Sent, no token yet; oldest first. */
+  /** Oldest first. */
   readonly #pending: Dispatch[] = [];
   #pendingMs = 0;
-  pendingTokens = 0;
-  decoding = 0;
-  /** Prompt tokens of what decodes. */
-  contextTokens = 0;
-  /** Since when the oldest pending request has had the endpoint's prefill for itself. */
+  #pendingTokens = 0;
+  #decoding = 0;
+  #contextTokens = 0;
+  /** Since when the oldest pending prompt can be computed. */
   #headSinceMs = 0;
-  /** Expected milliseconds of prefill that the endpoint has done since it is known. */
-  prefillDoneMs = 0;
-  /** Logarithm of how much slower it is than the pool, and the weight of what is known about it. */
+  /** Milliseconds of prefill the endpoint has done, as expected. */
+  #prefillDoneMs = 0;
+  /** Logarithm of how much slower than the pool the endpoint is. */
   #slowness = 0;
-  #slownessWeight = 0;
-  /** The prefills of one step, until the next step's are known. */
-  #step: { startMs: number; endMs: number; tokens: number; pairs: number; count: number } | undefined;
+  #observations = 0;
+  #step: PrefillStep | undefined;
+  /** Requests of others: scraped count less own count, averaged over time. */
+  #foreign = 0;
+  #foreignAtMs: number | undefined;
+  #foreignWaiting = 0;
+  /** Share of the tokens expected in the cache that were there, where the engine reports it. */
+  readonly #cacheTrust: RunningMean = new RunningMean(1, 50);
 
   constructor(model: PoolModel) {
     this.#model = model;
   }
 
-  get present(): number {
-    return this.#pending.length + this.decoding;
-  }
-
-  get pending(): number {
-    return this.#pending.length;
-  }
-
   /** Factor on the pool's times. */
-  get factor(): number {
+  get slowness(): number {
     return Math.exp(this.#slowness);
   }
 
-  /** Milliseconds until the prompts sent before are computed. */
+  get cacheTrust(): number {
+    return this.#cacheTrust.value;
+  }
+
+  /** Requests of others, as far as the engine's count tells. */
+  get foreign(): number {
+    return this.#foreign;
+  }
+
+  /** Requests on the endpoint, those of others included. */
+  get present(): number {
+    return this.#pending.length + this.#decoding + this.#foreign;
+  }
+
+  /** Prompt tokens on their way into the cache. */
+  get pendingTokens(): number {
+    return this.#pendingTokens + this.#foreignWaiting * this.#model.meanPromptTokens;
+  }
+
+  /** Prompt tokens of the requests that decode. */
+  get contextTokens(): number {
+    return this.#contextTokens + (this.#foreign - this.#foreignWaiting) * this.#model.meanPromptTokens;
+  }
+
+  get decoding(): number {
+    return this.#decoding + this.#foreign - this.#foreignWaiting;
+  }
+
+  /** Milliseconds until the prompts that are there are computed. */
   backlogMs(nowMs: number): number {
-    if (this.#pending.length === 0) return 0;
-    const elapsedMs = Math.max(0, nowMs - this.#headSinceMs);
-    const leftMs = this.#pendingMs * this.factor - elapsedMs;
-    // What is late is expected to take as long again as it is late: a stalled server looks worse each moment.
-    return leftMs >= 0 ? leftMs : -leftMs;
+    this.#passSilentPrefills(nowMs);
+    const foreignMs = this.#foreignWaiting * this.#model.meanPrefillMs * this.slowness;
+    if (this.#pending.length === 0) return foreignMs;
+    const leftMs = this.#pendingMs * this.slowness - Math.max(0, nowMs - this.#headSinceMs);
+    // What is late is expected to take as long again as it is late already: a stalled endpoint looks worse each moment.
+    return foreignMs + Math.abs(leftMs);
   }
 
-  send(dispatch: Dispatch): void {
-    if (this.#pending.length === 0) this.#headSinceMs = dispatch.sentAtMs;
+  /** Compares the engine's own count of requests with what was sent from here. */
+  scraped(running: number, waiting: number, nowMs: number): void {
+    const total = running + waiting;
+    const difference = total - this.#pending.length - this.#decoding;
+    const elapsedMs = this.#foreignAtMs === undefined ? 0 : nowMs - this.#foreignAtMs;
+    this.#foreignAtMs = nowMs;
+    this.#foreign += (1 - Math.exp(-elapsedMs / foreignMemoryMs)) * (Math.max(-1, difference) - this.#foreign);
+    // A count that is late with our own requests is below ours now and then; less than nobody is nobody.
+    this.#foreign = Math.max(0, this.#foreign);
+    this.#foreignWaiting = total === 0 ? 0 : (this.#foreign * waiting) / total;
+  }
+
+  send(plan: DispatchPlan): Dispatch {
+    const dispatch = new Dispatch(this, plan);
+    if (this.#pending.length === 0) this.#headSinceMs = plan.sentAtMs;
     this.#pending.push(dispatch);
-    this.#pendingMs += dispatch.prefillMs;
-    this.pendingTokens += dispatch.uncachedTokens;
+    this.#pendingMs += plan.prefillMs;
+    this.#pendingTokens += dispatch.uncachedTokens;
+    return dispatch;
   }
 
-  /** The first token came. */
+  /** Notes a request's first token. */
   firstToken(dispatch: Dispatch, nowMs: number): void {
-    if (!this.#removePending(dispatch)) return;
-    const startMs = Math.max(dispatch.sentAtMs, this.#headSinceMs);
-    this.#headSinceMs = nowMs;
-    this.decoding++;
-    this.contextTokens += dispatch.promptTokens;
-    this.prefillDoneMs += dispatch.prefillMs * this.factor;
-    dispatch.firstTokenAtMs = nowMs;
-    dispatch.prefillDoneMs = this.prefillDoneMs;
-    dispatch.contextTokens = this.contextTokens;
-    const { uncachedTokens, cachedTokens } = dispatch;
-    const pairs = uncachedTokens * (cachedTokens + uncachedTokens / 2);
+    if (dispatch.state !== "pending") return;
+    const startMs = Math.max(dispatch.plan.sentAtMs, this.#headSinceMs);
+    this.#decode(dispatch, nowMs);
+    const tokens = dispatch.uncachedTokens;
+    const pairs = attentionPairs(tokens, dispatch.plan.cachedTokens);
     const step = this.#step;
     if (step !== undefined && nowMs - step.endMs < sameStepMs) {
-      step.tokens += uncachedTokens;
+      step.tokens += tokens;
       step.pairs += pairs;
-      step.count++;
       return;
     }
-    this.#learnStep();
-    this.#step = { startMs, endMs: nowMs, tokens: uncachedTokens, pairs, count: 1 };
+    this.#learnSpeed();
+    this.#step = { startMs, endMs: nowMs, tokens, pairs };
   }
 
-  /** The answer ended, or the request did without one. */
+  /** Notes the end of an answer, or of a request without one. `outputTokens` is `undefined` when not known. */
   end(dispatch: Dispatch, outputTokens: number | undefined, nowMs: number): void {
-    if (dispatch.firstTokenAtMs === undefined) {
+    const { state } = dispatch;
+    dispatch.state = "over";
+    if (state === "pending") {
       this.#removePending(dispatch);
       this.#headSinceMs = nowMs;
-      return;
+    } else if (state === "decoding") {
+      if (dispatch.plan.streams && outputTokens !== undefined && outputTokens >= minStepTokens) {
+        const prefillMs = this.#prefillDoneMs - dispatch.prefillDoneMs;
+        const stepMs = (nowMs - dispatch.firstTokenAtMs - prefillMs) / (outputTokens - 1);
+        const context = (dispatch.contextTokens + this.#contextTokens) / 2;
+        if (stepMs > 0) this.#model.learnStep(context, stepMs / this.slowness);
+      }
+      this.#decoding--;
+      this.#contextTokens -= dispatch.plan.promptTokens;
     }
-    if (outputTokens !== undefined && outputTokens > 8) {
-      const prefillMs = this.prefillDoneMs - dispatch.prefillDoneMs;
-      const ms = (nowMs - dispatch.firstTokenAtMs - prefillMs) / (outputTokens - 1);
-      const context = (dispatch.contextTokens + this.contextTokens) / 2;
-      if (ms > 0) this.#model.learnStep(context, ms / this.factor);
-    }
-    this.decoding--;
-    this.contextTokens -= dispatch.promptTokens;
   }
 
-  #removePending(dispatch: Dispatch): boolean {
+  /** Notes how many of the tokens expected in the cache were there. */
+  learnCache(expectedTokens: number, foundTokens: number): void {
+    if (expectedTokens > 0) this.#cacheTrust.add(Math.min(1, foundTokens / expectedTokens));
+  }
+
+  /** Where no first token is seen, a prompt counts as computed when it should be. */
+  #passSilentPrefills(nowMs: number): void {
+    for (;;) {
+      const head = this.#pending[0];
+      if (head === undefined || head.plan.streams) return;
+      const dueMs = Math.max(head.plan.sentAtMs, this.#headSinceMs) + head.plan.prefillMs * this.slowness;
+      if (dueMs > nowMs) return;
+      this.#decode(head, dueMs);
+    }
+  }
+
+  #decode(dispatch: Dispatch, atMs: number): void {
+    this.#removePending(dispatch);
+    this.#headSinceMs = atMs;
+    this.#decoding++;
+    this.#contextTokens += dispatch.plan.promptTokens;
+    this.#prefillDoneMs += dispatch.plan.prefillMs * this.slowness;
+    dispatch.state = "decoding";
+    dispatch.firstTokenAtMs = atMs;
+    dispatch.prefillDoneMs = this.#prefillDoneMs;
+    dispatch.contextTokens = this.#contextTokens;
+  }
+
+  #removePending(dispatch: Dispatch): void {
     const index = this.#pending.indexOf(dispatch);
-    if (index === -1) return false;
+    if (index === -1) return;
     this.#pending.splice(index, 1);
-    this.#pendingMs = this.#pending.length === 0 ? 0 : this.#pendingMs - dispatch.prefillMs;
-    this.pendingTokens -= dispatch.uncachedTokens;
-    return true;
+    // Sums of many terms drift; an empty queue sets them right.
+    this.#pendingMs = this.#pending.length === 0 ? 0 : this.#pendingMs - dispatch.plan.prefillMs;
+    this.#pendingTokens = this.#pending.length === 0 ? 0 : this.#pendingTokens - dispatch.uncachedTokens;
   }
 
-  #learnStep(): void {
+  /** Learns from the last step with prefills, all of whose first tokens are known once a later one comes. */
+  #learnSpeed(): void {
     const step = this.#step;
     if (step === undefined) return;
     const ms = step.endMs - step.startMs;
-    const { factor } = this;
-    const expectedMs = this.#model.fixedMs + this.#model.prefill(1, 0) * step.tokens + 0;
-    this.#model.learnPrefill(step.tokens, step.pairs, ms / factor);
-    if (ms > 0 && expectedMs > 0) {
-      const ratio = Math.min(3, Math.max(-3, Math.log(ms / (expectedMs * factor))));
-      this.#slownessWeight = Math.min(50, this.#slownessWeight + 1);
-      this.#slowness += ratio / (this.#slownessWeight + priorWeight);
-    }
+    if (!(ms > 0)) return;
+    const ratio = Math.log(ms / (this.#model.expectedPrefillMs(step.tokens, step.pairs) * this.slowness));
+    this.#model.learnPrefill(step.tokens, step.pairs, ms / this.slowness);
+    this.#observations = Math.min(memoryObservations, this.#observations + 1);
+    const bounded = Math.min(maxLogRatio, Math.max(-maxLogRatio, ratio));
+    this.#slowness += bounded / (this.#observations + priorObservations);
   }
 }

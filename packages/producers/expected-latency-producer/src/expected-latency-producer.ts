@@ -7,6 +7,7 @@ import {
   definePlugin,
   type Endpoint,
   EXPECTED_LATENCY,
+  type InferenceRequest,
   KV_CACHE_USAGE,
   PREFIX_MATCH,
   RUNNING_REQUESTS_SIZE,
@@ -14,15 +15,25 @@ import {
   TOKENIZED_PROMPT,
   WAITING_QUEUE_SIZE,
 } from "@pointsman/core";
+import { agreedEndpoint } from "./agreed-endpoint.ts";
 import { type Dispatch, EndpointWork } from "./endpoint-work.ts";
+import { type CacheRoom, type ExpectedCosts, estimateCosts } from "./expected-costs.ts";
 import { type ExpectedLatencyParams, expectedLatencyParams } from "./params.ts";
 import { PoolModel } from "./pool-model.ts";
+import { PredictionMetrics } from "./prediction-metrics.ts";
 
+/** A request on its way, kept on it from its decision to the end of its answer. */
 const DISPATCH: AttributeType<Dispatch> = defineAttribute({
   dataType: "ExpectedLatencyDispatch",
   scope: "request",
   defaultProducer: "expected-latency-producer",
 });
+
+/** Share of an unknown prefix that is expected on the endpoint all pickers agree on, where others send requests too. */
+const agreedCached = 0.6;
+/** Share of others' requests from which on they count: less is what the engine's count lags behind by. */
+const minForeignShare = 0.05;
+const maxDumpedEndpoints = 100;
 
 export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<ExpectedLatencyParams>({
   type: "expected-latency-producer",
@@ -36,36 +47,62 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
   }),
   produces: (_params, name) => [EXPECTED_LATENCY.from(name), DISPATCH.from(name)],
   readsBody: ["request", "response"],
-  create(params, host) {
+  create({ prefixMatchInfoProducerName }, host) {
     const prompts = host.requestReader(TOKENIZED_PROMPT.from());
-    const matches = host.requestReader(PREFIX_MATCH.from(params.prefixMatchInfoProducerName));
-    const usage = host.endpointReader(KV_CACHE_USAGE);
-    const blocks = host.endpointReader(CACHE_NUM_BLOCKS);
-    const blockSize = host.endpointReader(CACHE_BLOCK_SIZE);
+    const matches = host.requestReader(PREFIX_MATCH.from(prefixMatchInfoProducerName));
+    const cacheUsage = host.endpointReader(KV_CACHE_USAGE);
+    const cacheBlocks = host.endpointReader(CACHE_NUM_BLOCKS);
+    const cacheBlockTokens = host.endpointReader(CACHE_BLOCK_SIZE);
     const waiting = host.endpointReader(WAITING_QUEUE_SIZE);
     const running = host.endpointReader(RUNNING_REQUESTS_SIZE);
-    void waiting;
-    void running;
-    const write = host.requestWriter(EXPECTED_LATENCY.from(host.name));
-    const read = host.requestReader(EXPECTED_LATENCY.from(host.name));
+    const writeExpected = host.requestWriter(EXPECTED_LATENCY.from(host.name));
+    const readExpected = host.requestReader(EXPECTED_LATENCY.from(host.name));
     const writeDispatch = host.requestWriter(DISPATCH.from(host.name));
     const readDispatch = host.requestReader(DISPATCH.from(host.name));
+    const metrics = new PredictionMetrics(host);
     const model = new PoolModel();
     const works = new Map<string, EndpointWork>();
-    const workOf = (endpoint: Endpoint): EndpointWork => {
+    const ids = new WeakMap<Endpoint, number>();
+    /** Share of the requests in the pool that others sent, as of the last decision. */
+    let foreignShare = 0;
+    const costs: ExpectedCosts = {
+      ttftMs: 0,
+      queueMs: 0,
+      memoryMs: 0,
+      prefillMs: 0,
+      decodeMs: 0,
+      harmMs: 0,
+      evictMs: 0,
+    };
+
+    function workOf(endpoint: Endpoint): EndpointWork {
       let work = works.get(endpoint.id);
       if (work === undefined) {
         work = new EndpointWork(model);
-        works.set(endpoint.id, work);
+        // One that has gone is not kept: nobody would drop it.
+        if (host.endpoints().includes(endpoint)) works.set(endpoint.id, work);
       }
       return work;
-    };
+    }
+
+    /** Prompt tokens in the endpoint's cache. The last token of a prompt is always computed. */
+    function cachedTokens(request: InferenceRequest, endpoint: Endpoint, promptTokens: number): number {
+      const match = matches.get(request);
+      const matched = match === undefined ? 0 : (match.matchedBlocks[endpoint.slot] ?? 0) * match.blockSizeTokens;
+      return matched > 0 ? Math.min(matched, promptTokens - 1) : 0;
+    }
+
+    function cacheRoom(endpoint: Endpoint, nowMs: number): CacheRoom | undefined {
+      const usage = cacheUsage.fresh(endpoint, nowMs);
+      const tokens = (cacheBlocks.get(endpoint) ?? 0) * (cacheBlockTokens.get(endpoint) ?? 0) * model.tokenRatio;
+      return usage === undefined || !(tokens > 0) ? undefined : { capacityTokens: tokens, usedTokens: usage * tokens };
+    }
 
     return {
       produce(request, endpoints) {
         const nowMs = host.clock.now();
         const promptTokens = prompts.get(request)?.totalTokens ?? 0;
-        const match = matches.get(request);
+        const outputTokens = model.outputTokens(request.targetModel, request.body.maxOutputTokens);
         const length = slotTableLength(endpoints);
         const table = (): Float64Array => new Float64Array(length).fill(Number.NaN);
         const expected = {
@@ -77,98 +114,105 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
           harmMs: table(),
           evictMs: table(),
         };
-        const outputTokens = Math.min(model.outputTokens, request.body.maxOutputTokens ?? Number.POSITIVE_INFINITY);
-        let best = 0;
-        for (const endpoint of endpoints) {
+        let mostCachedTokens = 0;
+        let present = 0;
+        let foreign = 0;
+        const tokens = prompts.get(request)?.prompts[0]?.tokenIds;
+        const agreed =
+          foreignShare < minForeignShare || tokens === undefined ? undefined : agreedEndpoint(tokens, endpoints, ids);
+        for (let i = 0; i < endpoints.length; i++) {
+          const endpoint = endpoints[i]!;
           const { slot } = endpoint;
           const work = workOf(endpoint);
-          const { factor } = work;
-          const cachedTokens = Math.min(
-            Math.max(0, promptTokens - 1),
-            match === undefined ? 0 : (match.matchedBlocks[slot] ?? 0) * match.blockSizeTokens,
-          );
-          if (cachedTokens > best) best = cachedTokens;
-          const uncachedTokens = promptTokens - cachedTokens;
-          const ownMs = model.prefill(uncachedTokens, cachedTokens) * factor;
-          const queueMs = work.backlogMs(nowMs);
-          const context = work.contextTokens + (work.decoding * outputTokens) / 2;
-          const stepMs = model.stepMs(context) * factor;
-          let ttftMs = queueMs + ownMs + model.fixedMs * factor;
-          let memoryMs = 0;
-          const used = usage.get(endpoint);
-          const capacity = (blocks.get(endpoint) ?? 0) * (blockSize.get(endpoint) ?? 0) * model.tokenRatio;
-          if (used !== undefined && capacity > 0) {
-            const usedTokens = used * capacity;
-            const lacking =
-              usedTokens + work.pendingTokens + (work.present * outputTokens) / 2 + uncachedTokens + outputTokens - capacity;
-            if (lacking > 0) {
-              memoryMs = (lacking / Math.max(1, usedTokens)) * outputTokens * stepMs;
-              ttftMs = Math.max(ttftMs, memoryMs + ownMs);
-            }
+          const runningRequests = running.fresh(endpoint, nowMs);
+          const waitingRequests = waiting.fresh(endpoint, nowMs);
+          if (runningRequests !== undefined && waitingRequests !== undefined) {
+            work.scraped(runningRequests, waitingRequests, nowMs);
           }
-          const addedMs = model.stepMsPerToken * (promptTokens + outputTokens / 2) * factor;
-          expected.queueMs[slot] = queueMs;
-          expected.memoryMs[slot] = memoryMs;
-          expected.prefillMs[slot] = ownMs;
-          expected.ttftMs[slot] = ttftMs;
-          expected.decodeMs[slot] = (outputTokens - 1) * (stepMs + addedMs);
-          expected.evictMs[slot] = ownMs * model.reuse;
-          expected.harmMs[slot] = ownMs * work.present + addedMs * work.present * (outputTokens / 2);
+          const matched = cachedTokens(request, endpoint, promptTokens);
+          if (matched > mostCachedTokens) mostCachedTokens = matched;
+          present += work.present;
+          foreign += work.foreign;
+          // What others sent there is not known; that they agree on this endpoint is.
+          const hidden =
+            endpoint === agreed ? (promptTokens - 1 - matched) * agreedCached * Math.min(1, foreignShare * 4) : 0;
+          const asked = { promptTokens, cachedTokens: matched * work.cacheTrust + Math.max(0, hidden), outputTokens };
+          estimateCosts(model, work, asked, cacheRoom(endpoint, nowMs), nowMs, costs);
+          expected.ttftMs[slot] = costs.ttftMs;
+          expected.queueMs[slot] = costs.queueMs;
+          expected.memoryMs[slot] = costs.memoryMs;
+          expected.prefillMs[slot] = costs.prefillMs;
+          expected.decodeMs[slot] = costs.decodeMs;
+          expected.harmMs[slot] = costs.harmMs;
+          expected.evictMs[slot] = costs.evictMs;
         }
-        if (promptTokens > 0) model.reuse += 0.02 * (best / promptTokens - model.reuse);
-        write.set(request, expected);
+        foreignShare = present > 0 ? foreign / present : 0;
+        model.learnReuse(mostCachedTokens, promptTokens);
+        writeExpected.set(request, expected);
       },
 
       preRequest(request, result) {
+        // A request that is decided once more leaves the endpoint it was counted on.
+        readDispatch.get(request)?.work.end(readDispatch.get(request)!, undefined, host.clock.now());
         const target = result.profiles.get(result.primaryProfile)?.targets[0];
+        const expected = readExpected.get(request);
+        writeExpected.set(request, undefined);
         if (target === undefined) return undefined;
-        const { slot } = target;
-        const promptTokens = prompts.get(request)?.totalTokens ?? 0;
-        const match = matches.get(request);
-        const cachedTokens = Math.min(
-          Math.max(0, promptTokens - 1),
-          match === undefined ? 0 : (match.matchedBlocks[slot] ?? 0) * match.blockSizeTokens,
-        );
-        const expected = read.get(request);
         const work = workOf(target);
-        const prefillMs = model.prefill(promptTokens - cachedTokens, cachedTokens);
-        const dispatch: Dispatch = {
-          work,
-          promptTokens,
-          uncachedTokens: promptTokens - cachedTokens,
-          cachedTokens,
-          prefillMs,
-          expectedTtftMs: expected?.ttftMs[slot] ?? Number.NaN,
-          sentAtMs: host.clock.now(),
-          firstTokenAtMs: undefined,
-          prefillDoneMs: 0,
-          contextTokens: 0,
-        };
-        work.send(dispatch);
+        const promptTokens = prompts.get(request)?.totalTokens ?? 0;
+        const cached = cachedTokens(request, target, promptTokens) * work.cacheTrust;
+        const prefillMs = model.prefillMs(promptTokens - cached, cached);
         model.learnPrompt(promptTokens, prefillMs);
-        writeDispatch.set(request, dispatch);
-        write.set(request, undefined);
+        const plan = {
+          promptTokens,
+          cachedTokens: cached,
+          prefillMs,
+          ttftMs: expected?.ttftMs[target.slot] ?? Number.NaN,
+          sentAtMs: host.clock.now(),
+          streams: request.body.stream,
+        };
+        writeDispatch.set(request, work.send(plan));
         return undefined;
       },
 
       responseBody(request, _result, event) {
         const dispatch = readDispatch.get(request);
         if (dispatch === undefined) return;
+        const { plan, work } = dispatch;
         const nowMs = host.clock.now();
-        if (event.startOfStream && event.chunkBytes > 0) dispatch.work.firstToken(dispatch, nowMs);
+        if (event.startOfStream && event.chunkBytes > 0 && plan.streams) {
+          metrics.observe(plan.ttftMs, nowMs - plan.sentAtMs);
+          work.firstToken(dispatch, nowMs);
+        }
         if (!event.endOfStream) return;
         writeDispatch.set(request, undefined);
-        const outputTokens = event.usage?.completionTokens;
-        dispatch.work.end(dispatch, outputTokens, nowMs);
-        if (outputTokens !== undefined) model.learnOutput(outputTokens);
-        if (event.usage?.promptTokens !== undefined) model.learnRatio(dispatch.promptTokens, event.usage.promptTokens);
+        const { usage } = event;
+        // Engines that report no usage send a token in each event.
+        const outputTokens = usage?.completionTokens ?? (event.streamedEvents > 0 ? event.streamedEvents : undefined);
+        work.end(dispatch, event.terminationCause === "natural" ? outputTokens : undefined, nowMs);
+        if (event.terminationCause !== "natural") return;
+        if (outputTokens !== undefined) model.learnOutput(request.targetModel, outputTokens);
+        if (usage?.promptTokens === undefined) return;
+        model.learnTokenRatio(plan.promptTokens, usage.promptTokens);
+        if (usage.cachedTokens !== undefined) work.learnCache(plan.cachedTokens, usage.cachedTokens * model.tokenRatio);
       },
 
       endpointChanged({ type, endpoint }) {
         if (type === "delete") works.delete(endpoint.id);
       },
 
-      dumpState: () => ({ model: model.dump(), endpoints: works.size }),
+      dumpState: () => ({
+        model: model.dump(),
+        endpoints: Array.from(works, ([endpoint, work]) => ({
+          endpoint,
+          slowness: work.slowness,
+          present: work.present,
+          backlogMs: work.backlogMs(host.clock.now()),
+          cacheTrust: work.cacheTrust,
+        })).slice(0, maxDumpedEndpoints),
+        totalEndpoints: works.size,
+        maxEndpoints: maxDumpedEndpoints,
+      }),
     };
   },
 });

@@ -1,86 +1,154 @@
 import { LinearFit } from "./linear-fit.ts";
+import { RunningMean } from "./running-mean.ts";
 
-/** Attention costs are counted per this many pairs of tokens, so that coefficients are of like size. */
+/** Attention is counted per this many pairs of tokens, and context per this many tokens, so that coefficients are alike. */
 const pairsUnit = 1e6;
+const contextUnit = 1000;
 
-/** What is learned about all endpoints of a pool together. An endpoint's own speed is a factor on top. */
+/** Relations before the first answer: about a model of 8 billion parameters on one large GPU. Only their proportions matter. */
+const priorPrefillMs = [15, 0.03, 1] as const;
+const priorStepMs = [10, 0.05] as const;
+const priorDoubt = 3;
+const memorySamples = 500;
+
+const priorOutputTokens = 200;
+/** Models whose answers' lengths are told apart; others share one mean. */
+const maxModels = 64;
+
+/** Pairs of tokens that attend to each other when tokens are computed after cached ones. */
+export function attentionPairs(uncachedTokens: number, cachedTokens: number): number {
+  return uncachedTokens * (cachedTokens + uncachedTokens / 2);
+}
+
+/**
+ * What is learned about all endpoints of a pool together. How fast one endpoint is among them is a factor on top, which
+ * the endpoint's own record keeps. Tokens are those of the tokenized prompt, be they the engine's or estimated.
+ */
 export class PoolModel {
-  /** Milliseconds of prefill: fixed, per token, per million pairs of tokens that attend to each other. */
-  readonly #prefill: LinearFit = new LinearFit([15, 0.03, 1], 3, 500);
+  /** Milliseconds to a first token: fixed, per token, per million pairs of tokens. */
+  readonly #prefill: LinearFit = new LinearFit(priorPrefillMs, priorDoubt, memorySamples);
   /** Milliseconds of one decode step: fixed, per 1000 tokens of context of all sequences. */
-  readonly #step: LinearFit = new LinearFit([10, 0.05], 3, 500);
-  readonly #features3: Float64Array = Float64Array.of(1, 0, 0);
-  readonly #features2: Float64Array = Float64Array.of(1, 0);
-  /** Running means. */
-  outputTokens = 200;
-  promptTokens = 0;
-  prefillMs = 0;
+  readonly #step: LinearFit = new LinearFit(priorStepMs, priorDoubt, memorySamples);
+  readonly #prefillFeatures: Float64Array = Float64Array.of(1, 0, 0);
+  readonly #stepFeatures: Float64Array = Float64Array.of(1, 0);
+  readonly #outputTokens: RunningMean = new RunningMean(priorOutputTokens, 200);
+  readonly #outputTokensByModel: Map<string, RunningMean> = new Map();
+  readonly #promptTokens: RunningMean = new RunningMean(0, 100);
+  readonly #prefillMs: RunningMean = new RunningMean(0, 100);
   /** Tokens as counted here for each token as the engine counts. */
-  tokenRatio = 1;
-  samples = 0;
+  readonly #tokenRatio: RunningMean = new RunningMean(1, 100);
   /** Share of a prompt that some endpoint holds. */
-  reuse = 0;
-
-  /** Cost of computing tokens that follow cached ones, without what is fixed. */
-  prefill(uncachedTokens: number, cachedTokens: number): number {
-    const { coefficients } = this.#prefill;
-    const pairs = uncachedTokens * (cachedTokens + uncachedTokens / 2);
-    return coefficients[1]! * uncachedTokens + (coefficients[2]! * pairs) / pairsUnit;
-  }
+  readonly #reuse: RunningMean = new RunningMean(0, 50);
+  prefillSamples = 0;
+  stepSamples = 0;
 
   /** Part of the time to a first token that is the same for all prompts. */
   get fixedMs(): number {
     return this.#prefill.coefficients[0]!;
   }
 
+  /** Cost of computing tokens that follow cached ones, without what is fixed. */
+  prefillMs(uncachedTokens: number, cachedTokens: number): number {
+    return this.#costMs(uncachedTokens, attentionPairs(uncachedTokens, cachedTokens));
+  }
+
+  /** Time of one decode step with so much context. */
   stepMs(contextTokens: number): number {
     const { coefficients } = this.#step;
-    return coefficients[0]! + (coefficients[1]! * contextTokens) / 1000;
+    return coefficients[0]! + (coefficients[1]! * contextTokens) / contextUnit;
   }
 
   /** What one more token of context adds to a step. */
   get stepMsPerToken(): number {
-    return this.#step.coefficients[1]! / 1000;
+    return this.#step.coefficients[1]! / contextUnit;
+  }
+
+  get tokenRatio(): number {
+    return this.#tokenRatio.value;
+  }
+
+  get reuse(): number {
+    return this.#reuse.value;
+  }
+
+  get meanPromptTokens(): number {
+    return this.#promptTokens.value;
+  }
+
+  get meanPrefillMs(): number {
+    return this.#prefillMs.value;
+  }
+
+  /** Expected length of an answer. */
+  outputTokens(model: string, limitTokens: number | undefined): number {
+    const mean = this.#outputTokensByModel.get(model) ?? this.#outputTokens;
+    return Math.max(1, Math.min(mean.value, limitTokens ?? Number.POSITIVE_INFINITY));
+  }
+
+  /** Time to the first tokens of prompts computed together, as expected before it is learned from. */
+  expectedPrefillMs(uncachedTokens: number, pairs: number): number {
+    return this.fixedMs + this.#costMs(uncachedTokens, pairs);
   }
 
   learnPrefill(uncachedTokens: number, pairs: number, ms: number): void {
-    this.#features3[1] = uncachedTokens;
-    this.#features3[2] = pairs / pairsUnit;
-    this.#prefill.learn(this.#features3, ms, 5 + 0.1 * ms);
-    this.samples++;
+    this.#prefillFeatures[1] = uncachedTokens;
+    this.#prefillFeatures[2] = pairs / pairsUnit;
+    this.#prefill.learn(this.#prefillFeatures, ms, 5 + 0.1 * ms);
+    this.prefillSamples++;
   }
 
   learnStep(contextTokens: number, ms: number): void {
-    this.#features2[1] = contextTokens / 1000;
-    this.#step.learn(this.#features2, ms, 0.5 + 0.1 * ms);
+    this.#stepFeatures[1] = contextTokens / contextUnit;
+    this.#step.learn(this.#stepFeatures, ms, 0.5 + 0.1 * ms);
+    this.stepSamples++;
   }
 
-  learnOutput(tokens: number): void {
-    this.outputTokens += 0.01 * (tokens - this.outputTokens);
+  learnOutput(model: string, tokens: number): void {
+    this.#outputTokens.add(tokens);
+    let mean = this.#outputTokensByModel.get(model);
+    if (mean === undefined) {
+      if (this.#outputTokensByModel.size === maxModels) return;
+      mean = new RunningMean(this.#outputTokens.value, 200);
+      this.#outputTokensByModel.set(model, mean);
+    }
+    mean.add(tokens);
   }
 
-  learnPrompt(tokens: number, prefillMs: number): void {
-    const gain = this.promptTokens === 0 ? 1 : 0.02;
-    this.promptTokens += gain * (tokens - this.promptTokens);
-    this.prefillMs += gain * (prefillMs - this.prefillMs);
+  /** Notes what a request asks of the endpoint it goes to. */
+  learnPrompt(promptTokens: number, prefillMs: number): void {
+    this.#promptTokens.add(promptTokens);
+    this.#prefillMs.add(prefillMs);
   }
 
-  learnRatio(counted: number, reported: number): void {
-    if (counted > 0 && reported > 0) this.tokenRatio += 0.02 * (counted / reported - this.tokenRatio);
+  /** Notes how much of a prompt the endpoint that holds most of it holds. */
+  learnReuse(cachedTokens: number, promptTokens: number): void {
+    if (promptTokens > 0) this.#reuse.add(cachedTokens / promptTokens);
   }
 
+  learnTokenRatio(countedTokens: number, reportedTokens: number): void {
+    if (countedTokens > 0 && reportedTokens > 0) this.#tokenRatio.add(countedTokens / reportedTokens);
+  }
+
+  /** The relations for people who debug. */
   dump(): { readonly [name: string]: number } {
     const [fixedMs, perTokenMs, perMillionPairsMs] = this.#prefill.coefficients;
-    const [stepMs, per1kContextMs] = this.#step.coefficients;
+    const [stepMs, per1000ContextTokensMs] = this.#step.coefficients;
     return {
       fixedMs: fixedMs!,
       perTokenMs: perTokenMs!,
       perMillionPairsMs: perMillionPairsMs!,
+      prefillSamples: this.prefillSamples,
       stepMs: stepMs!,
-      per1kContextMs: per1kContextMs!,
-      outputTokens: this.outputTokens,
+      per1000ContextTokensMs: per1000ContextTokensMs!,
+      stepSamples: this.stepSamples,
+      meanOutputTokens: this.#outputTokens.value,
       tokenRatio: this.tokenRatio,
-      samples: this.samples,
+      reuse: this.reuse,
     };
+  }
+
+  #costMs(uncachedTokens: number, pairs: number): number {
+    const { coefficients } = this.#prefill;
+    return coefficients[1]! * uncachedTokens + (coefficients[2]! * pairs) / pairsUnit;
   }
 }

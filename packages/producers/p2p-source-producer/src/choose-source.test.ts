@@ -71,6 +71,8 @@ test("where tiers are known, what the tier cpu holds counts", () => {
 // req-1 lies at 0.855805 of the sum of weights.
 test("the request's id chooses among those that hold most, up to one block less", () => {
   expect(slotOf(matchOf([8, 9, 9, 7]))).toBe(2);
+  // One block less takes part and is the second of two; two blocks less does not.
+  expect([slotOf(matchOf([9, 8])), slotOf(matchOf([9, 7]))]).toEqual([1, 0]);
   // The second of two gets 0.5 to 1.
   expect(slotOf(matchOf([9, 9]))).toBe(1);
   // Weights 1, 1/9, 1/9: the first ends at 0.818, the second at 0.909.

@@ -15,8 +15,7 @@ export class KvCache {
   readonly #previous: Int32Array;
   readonly #next: Int32Array;
   readonly #anchor: number;
-  /** Blocks without users, those with cached content included. */
-  free: number;
+  #free: number;
 
   constructor(blocks: number, keyCount: number) {
     this.#blockOfKey = new Int32Array(keyCount).fill(none);
@@ -29,11 +28,16 @@ export class KvCache {
       this.#previous[i] = i === 0 ? blocks : i - 1;
       this.#next[i] = i === blocks ? 0 : i + 1;
     }
-    this.free = blocks;
+    this.#free = blocks;
   }
 
   get size(): number {
     return this.#anchor;
+  }
+
+  /** Blocks without users, those with cached content included. */
+  get free(): number {
+    return this.#free;
   }
 
   /** Leading keys that are cached, among the first `count`. */
@@ -50,7 +54,7 @@ export class KvCache {
     return idle;
   }
 
-  /** Adds a user to the block of a cached key. */
+  /** Adds a user to the block of a cached key, and returns the block. */
   share(key: number): number {
     const block = this.#blockOfKey[key]!;
     if (this.#users[block] === 0) this.#unlink(block);
@@ -89,7 +93,7 @@ export class KvCache {
       this.#previous[block] = last;
       this.#next[block] = this.#anchor;
       this.#previous[this.#anchor] = block;
-      this.free++;
+      this.#free++;
     }
   }
 
@@ -98,6 +102,6 @@ export class KvCache {
     const next = this.#next[block]!;
     this.#next[previous] = next;
     this.#previous[next] = previous;
-    this.free--;
+    this.#free--;
   }
 }

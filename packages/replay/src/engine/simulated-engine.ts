@@ -1,6 +1,7 @@
 import type { WorkloadRequest } from "../workload/workload.ts";
 import { decodeStepMs, type EngineModel, prefillMs } from "./engine-model.ts";
 import { KvCache } from "./kv-cache.ts";
+import { type Stall, Stalls } from "./stalls.ts";
 
 /** A request on a server. */
 export interface Sequence {
@@ -35,8 +36,8 @@ export const progressTokens = 64;
 export interface EngineTrouble {
   /** 0.5 is half as fast. Default 1. */
   readonly speed?: number;
-  /** Moments at which a step takes longer. */
-  readonly stalls?: readonly { readonly atMs: number; readonly forMs: number }[];
+  /** Stretches of time in which it computes nothing. What its metrics page shows stays as it is. */
+  readonly stalls?: readonly Stall[];
 }
 
 /** What the metrics page shows. As with vLLM, it changes only when a step ends. */
@@ -59,7 +60,7 @@ export class SimulatedEngine {
   readonly #at: (atMs: number, run: () => void) => void;
   readonly #now: () => number;
   readonly #speed: number;
-  readonly #stalls: { readonly atMs: number; readonly forMs: number }[];
+  readonly #stalls: Stalls;
   /** Arrived during the running step. */
   #arrived: Sequence[] = [];
   #waiting: Sequence[] = [];
@@ -69,10 +70,7 @@ export class SimulatedEngine {
   gauges: EngineGauges = { running: 0, waiting: 0, kvUsage: 0 };
   /** Requests submitted and not finished. */
   present = 0;
-  /** Totals since the start. */
-  promptTokens = 0;
-  cachedTokens = 0;
-  outputTokens = 0;
+  /** Time in which it computed, since the start. */
   busyMs = 0;
 
   constructor(options: {
@@ -89,7 +87,7 @@ export class SimulatedEngine {
     this.#now = options.now;
     this.#at = options.at;
     this.#speed = options.trouble?.speed ?? 1;
-    this.#stalls = [...(options.trouble?.stalls ?? [])].sort((a, b) => a.atMs - b.atMs);
+    this.#stalls = new Stalls(options.trouble?.stalls ?? []);
   }
 
   /** Milliseconds until the running step ends; 0 when idle. */
@@ -201,10 +199,8 @@ export class SimulatedEngine {
       return;
     }
     ms = (ms + decodeStepMs(model, decoding, contextTokens)) / this.#speed;
-    const startMs = this.#now();
     this.busyMs += ms;
-    while (this.#stalls[0] !== undefined && this.#stalls[0].atMs <= startMs) ms += this.#stalls.shift()!.forMs;
-    this.#stepEndsMs = startMs + ms;
+    this.#stepEndsMs = this.#stalls.endOf(this.#now(), ms);
     this.#at(this.#stepEndsMs, () => this.#finishStep());
   }
 
@@ -223,8 +219,6 @@ export class SimulatedEngine {
     sequence.admittedMs = this.#now();
     sequence.cachedTokens = hits * this.model.blockTokens;
     sequence.computedTokens = sequence.cachedTokens;
-    this.promptTokens += request.promptTokens;
-    this.cachedTokens += sequence.cachedTokens;
     return true;
   }
 
@@ -261,7 +255,6 @@ export class SimulatedEngine {
         }
       }
       sequence.outputTokens++;
-      this.outputTokens++;
       if (sequence.outputTokens === 1) sequence.firstTokenMs = nowMs;
       const finished = sequence.outputTokens === request.output.tokens;
       if (finished) {

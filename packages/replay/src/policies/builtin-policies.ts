@@ -1,6 +1,6 @@
 import { forecast } from "../engine/forecast.ts";
 import type { SimulatedEngine } from "../engine/simulated-engine.ts";
-import { SeededRandom } from "../random.ts";
+import { SeededRandom } from "../seeded-random.ts";
 import type { WorkloadRequest } from "../workload/workload.ts";
 import type { Choice, RoutingPolicy } from "./routing-policy.ts";
 

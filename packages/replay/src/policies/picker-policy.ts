@@ -47,7 +47,8 @@ export class PickerPolicy implements RoutingPolicy {
     engines: readonly SimulatedEngine[],
     workload: Workload,
     time: VirtualTime,
-    scrapeIntervalMs: number,
+    /** `phase`, 0 to 1, moves the moments of scraping between those of other pickers. */
+    scraping: { readonly intervalMs: number; readonly phase: number },
   ) {
     this.name = picker.name;
     this.#picker = picker;
@@ -71,7 +72,7 @@ export class PickerPolicy implements RoutingPolicy {
     endpoints.forEach((endpoint, index) => {
       for (const binding of picker.sources) {
         if (binding.source.instance.pollTarget(endpoint) === undefined) continue;
-        const intervalMs = binding.source.instance.intervalMs ?? scrapeIntervalMs;
+        const intervalMs = binding.source.instance.intervalMs ?? scraping.intervalMs;
         const scrape = (): void => {
           const page = metricsPage(engines[index]!);
           endpoint.reachability = "up";
@@ -79,7 +80,7 @@ export class PickerPolicy implements RoutingPolicy {
         };
         scrape();
         // Spread over the interval, as the scraper does.
-        timers.after((intervalMs * index) / endpoints.length, () => {
+        timers.after((intervalMs * (index + scraping.phase)) / endpoints.length, () => {
           this.#stops.push(timers.every(intervalMs, scrape));
         });
       }
@@ -116,6 +117,7 @@ class ReplaySink implements ExchangeSink {
   readonly #startMs: number;
   readonly #chosen: (choice: Choice) => void;
   #target: Endpoint | undefined;
+  #decided = false;
 
   constructor(
     request: WorkloadRequest,
@@ -130,6 +132,7 @@ class ReplaySink implements ExchangeSink {
   }
 
   routed(routed: RoutedRequest): void {
+    this.#decided = true;
     this.#target = routed.targets[0];
     this.#chosen({
       server: this.#serverOf.get(this.#target?.hostPort ?? ""),
@@ -140,6 +143,9 @@ class ReplaySink implements ExchangeSink {
 
   reply(reply: ImmediateReply): void {
     this.exchange?.close("error");
+    // What is said after the decision changes nothing for the server, which serves the request to its end.
+    if (this.#decided) return;
+    this.#decided = true;
     this.#chosen({
       server: undefined,
       problem: `${reply.status} ${reply.body}`,
@@ -168,7 +174,9 @@ class ReplaySink implements ExchangeSink {
     let text = `${head}{"index":0,"text":" word","delta":{"content":" word"},"finish_reason":null}]}\n\n`;
     if (finished) {
       const { promptTokens, output } = this.#request;
-      const usage = `"prompt_tokens":${promptTokens},"completion_tokens":${output.tokens},"total_tokens":${promptTokens + output.tokens}`;
+      const usage =
+        `"prompt_tokens":${promptTokens},"completion_tokens":${output.tokens},` +
+        `"total_tokens":${promptTokens + output.tokens},"prompt_tokens_details":{"cached_tokens":${sequence.cachedTokens}}`;
       text += `${head}],"usage":{${usage}}}\n\ndata: [DONE]\n\n`;
     }
     exchange.responseBody(utf8.encode(text), finished);

@@ -1,4 +1,4 @@
-import { SeededRandom } from "../random.ts";
+import { SeededRandom } from "../seeded-random.ts";
 import type { Segment, Workload, WorkloadRequest } from "./workload.ts";
 
 /** Bytes of English text per token, about. */

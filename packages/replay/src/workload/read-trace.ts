@@ -1,10 +1,12 @@
-import { SeededRandom } from "../random.ts";
+import { SeededRandom } from "../seeded-random.ts";
 import type { RequestOutline, Segment } from "./workload.ts";
 
 /** Longest prompt and answer a trace may state. */
 const maxTokens = 10_000_000;
 /** Tokens of a block of Mooncake's traces. */
 const mooncakeBlockTokens = 512;
+/** Coarsest rounding of times that is undone. */
+const longestStepMs = 3000;
 
 /** A line of a trace that cannot be used. */
 export class TraceError extends Error {
@@ -24,9 +26,12 @@ interface Row {
 /**
  * Reads a trace, one JSON object a line: `timestamp` (milliseconds), `input_length`, `output_length` (tokens), `hash_ids`
  * (one for each block of the prompt, equal where prompts are equal up to there), and optionally `hash_block_tokens`
- * (512 when absent) and `session`. Mooncake's traces have this form, and so has the picker's decision log.
+ * (512 when absent) and `session`. Mooncake's traces have this form, and so has the picker's decision log. Lines may be
+ * in any order. Returns the `count` earliest requests.
  *
- * Requests that share a timestamp are spread over the time to the next one: Mooncake rounds to three seconds.
+ * Times that are rounded, Mooncake's to three seconds, are spread again: a request comes at a random moment before the
+ * next possible time, which is the smallest distance between two times of the trace away, at most three seconds. Of
+ * lines with one time the earlier one comes first.
  *
  * Throws {@link TraceError} for a line that cannot be used.
  */
@@ -35,31 +40,38 @@ export function readTrace(text: string, name: string, count: number, seed: numbe
   let line = 0;
   for (const content of text.split("\n")) {
     line++;
-    if (content.trim() === "") continue;
-    rows.push(readRow(content, `${name}:${line}`));
-    // The first later moment tells how long the last one lasts.
-    if (rows.length > count && rows.at(-1)!.timestampMs > rows[count - 1]!.timestampMs) break;
+    if (content.trim() !== "") rows.push(readRow(content, `${name}:${line}`));
   }
   if (rows.length === 0) throw new TraceError(`${name}: has no requests`);
   rows.sort((a, b) => a.timestampMs - b.timestampMs);
+  const stepMs = smallestStepMs(rows);
   const random = new SeededRandom(seed, 4);
   const startMs = rows[0]!.timestampMs;
   const outlines: RequestOutline[] = [];
-  let gapMs = 3000;
   for (let first = 0; first < rows.length && outlines.length < count; ) {
+    const { timestampMs } = rows[first]!;
     let next = first;
-    while (next < rows.length && rows[next]!.timestampMs === rows[first]!.timestampMs) next++;
-    if (next < rows.length) gapMs = rows[next]!.timestampMs - rows[first]!.timestampMs;
-    const shares = next - first > 1 || outlines.length === 0;
-    const offsets = Array.from({ length: next - first }, () => (shares ? random.uniform() * gapMs : 0)).sort(
-      (a, b) => a - b,
-    );
-    for (let i = first; i < next && outlines.length < count; i++) {
-      outlines.push(outlineOf(rows[i]!, rows[i]!.timestampMs - startMs + offsets[i - first]!, i));
+    while (next < rows.length && rows[next]!.timestampMs === timestampMs) next++;
+    const offsetsMs = Float64Array.from({ length: next - first }, () => random.uniform() * stepMs).sort();
+    for (const [i, row] of rows.slice(first, Math.min(next, count)).entries()) {
+      outlines.push(outlineOf(row, timestampMs - startMs + offsetsMs[i]!, outlines.length));
     }
     first = next;
   }
   return outlines;
+}
+
+/** Smallest distance between different times of sorted rows; 0 when all are the same. */
+function smallestStepMs(rows: readonly Row[]): number {
+  let stepMs = longestStepMs;
+  let differ = false;
+  for (let i = 1; i < rows.length; i++) {
+    const distanceMs = rows[i]!.timestampMs - rows[i - 1]!.timestampMs;
+    if (distanceMs === 0) continue;
+    differ = true;
+    stepMs = Math.min(stepMs, distanceMs);
+  }
+  return differ ? stepMs : 0;
 }
 
 function outlineOf(row: Row, atMs: number, index: number): RequestOutline {

@@ -1,4 +1,4 @@
-import { SeededRandom } from "../random.ts";
+import { SeededRandom } from "../seeded-random.ts";
 import type { RequestOutline, Segment } from "./workload.ts";
 
 /** Content ids of different kinds never meet. */

@@ -1,3 +1,5 @@
+import { BlockKeys } from "./block-keys.ts";
+
 /** A run of tokens. Equal ids mean equal content: of two segments with one id, the shorter is a prefix of the longer. */
 export interface Segment {
   readonly id: number;
@@ -37,62 +39,36 @@ export interface Workload {
 
 /** Completes outlines: lengths, and block keys that are equal where tokens are. */
 export function buildWorkload(name: string, outlines: readonly RequestOutline[], blockTokens: number): Workload {
-  const keyOf = new Map<number, number>();
+  const blockKeys = new BlockKeys();
   const requests = outlines.map((outline, index): WorkloadRequest => {
-    let promptTokens = 0;
-    for (const { tokens } of outline.prompt) promptTokens += tokens;
+    const promptTokens = outline.prompt.reduce((sum, { tokens }) => sum + tokens, 0);
     const keys = new Int32Array(Math.floor((promptTokens + outline.output.tokens) / blockTokens));
-    let filled = 0;
-    const chain = new KeyChain();
-    let room = blockTokens;
-    for (const segment of [...outline.prompt, outline.output]) {
-      for (let offset = 0; offset < segment.tokens; ) {
-        const tokens = Math.min(room, segment.tokens - offset);
-        chain.add(segment.id, offset, tokens);
-        offset += tokens;
-        room -= tokens;
-        if (room > 0) continue;
-        room = blockTokens;
-        let key = keyOf.get(chain.value);
-        if (key === undefined) {
-          key = keyOf.size;
-          keyOf.set(chain.value, key);
-        }
-        keys[filled++] = key;
-      }
-    }
+    fillKeys(keys, [...outline.prompt, outline.output], blockTokens, blockKeys);
     return { ...outline, index, promptTokens, keys };
   });
   return {
     name,
     requests,
     blockTokens,
-    keyCount: keyOf.size,
+    keyCount: blockKeys.count,
     maxOutputTokens: requests.reduce((max, { output }) => Math.max(max, output.tokens), 0),
   };
 }
 
-/** A running hash of which tokens were seen, 53 bits wide. */
-class KeyChain {
-  #high = 1;
-  #low = 1;
-
-  get value(): number {
-    return (this.#high >>> 0) * 2 ** 21 + (this.#low & (2 ** 21 - 1));
-  }
-
-  add(id: number, offset: number, tokens: number): void {
-    for (const part of [id, Math.floor(id / 2 ** 32), offset * 65_536 + tokens]) {
-      this.#high = mixed(Math.imul(this.#high ^ part, 0x85eb_ca6b) + this.#low);
-      this.#low = mixed(Math.imul(this.#low ^ part, 0xc2b2_ae35) + this.#high);
+/** Fills in the key of every full block of what segments hold one after another. */
+function fillKeys(keys: Int32Array, segments: readonly Segment[], blockTokens: number, blockKeys: BlockKeys): void {
+  let filled = 0;
+  let room = blockTokens;
+  blockKeys.begin();
+  for (const segment of segments) {
+    for (let offset = 0; offset < segment.tokens; ) {
+      const tokens = Math.min(room, segment.tokens - offset);
+      blockKeys.add(segment.id, offset, tokens);
+      offset += tokens;
+      room -= tokens;
+      if (room > 0) continue;
+      room = blockTokens;
+      keys[filled++] = blockKeys.key();
     }
   }
-}
-
-/** Finaliser of MurmurHash3 by Austin Appleby: every bit of the input changes about half of the output's. */
-function mixed(value: number): number {
-  let x = value | 0;
-  x = Math.imul(x ^ (x >>> 16), 0x85eb_ca6b);
-  x = Math.imul(x ^ (x >>> 13), 0xc2b2_ae35);
-  return x ^ (x >>> 16);
 }

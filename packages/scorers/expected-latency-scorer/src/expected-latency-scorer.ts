@@ -1,47 +1,46 @@
 import { type AnyPluginDefinition, definePlugin, EXPECTED_LATENCY } from "@pointsman/core";
-import { z } from "zod";
+import { type ExpectedLatencyScorerParams, expectedLatencyScorerParams } from "./params.ts";
 
-interface Params {
-  readonly producerName: string;
-  readonly ttftWeight: number;
-  readonly decodeWeight: number;
-  readonly harmWeight: number;
-  readonly evictWeight: number;
+/**
+ * Turns costs into scores, in place: `least / cost`, so 1 for the least cost and half for twice as much. NaN is unknown
+ * and becomes 0; a cost of 0 is the least there is. All unknown: 1 for all, since there is nothing to tell them apart.
+ */
+export function scoreCosts(costs: Float64Array): void {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < costs.length; i++) if (costs[i]! < least) least = costs[i]!;
+  if (least === Number.POSITIVE_INFINITY) {
+    costs.fill(1);
+    return;
+  }
+  for (let i = 0; i < costs.length; i++) {
+    const cost = costs[i]!;
+    costs[i] = cost <= least ? 1 : cost > least ? least / cost : 0;
+  }
 }
 
-const params: z.ZodType<Params> = z.strictObject({
-  producerName: z.string().default(""),
-  ttftWeight: z.number().min(0).max(1000).default(1),
-  decodeWeight: z.number().min(0).max(1000).default(1),
-  harmWeight: z.number().min(0).max(1000).default(1),
-  evictWeight: z.number().min(0).max(1000).default(0),
-});
-
-export const expectedLatencyScorer: AnyPluginDefinition = definePlugin<Params>({
+export const expectedLatencyScorer: AnyPluginDefinition = definePlugin<ExpectedLatencyScorerParams>({
   type: "expected-latency-scorer",
   kind: "scorer",
   stability: "alpha",
-  summary: "1 = least expected cost, 0.5 = twice as much, 0 = unknown.",
-  params,
-  consumes: ({ producerName }) => ({ required: [EXPECTED_LATENCY.from(producerName)] }),
-  create({ producerName, ttftWeight, decodeWeight, harmWeight, evictWeight }, host) {
-    const read = host.requestReader(EXPECTED_LATENCY.from(producerName));
+  summary: "1 = least expected cost to the request and the others, 0.5 = twice as much, 0 = unknown.",
+  params: expectedLatencyScorerParams,
+  consumes: ({ expectedLatencyProducerName }) => ({ required: [EXPECTED_LATENCY.from(expectedLatencyProducerName)] }),
+  create({ expectedLatencyProducerName, ttftWeight, decodeWeight, harmWeight, evictWeight }, host) {
+    const reader = host.requestReader(EXPECTED_LATENCY.from(expectedLatencyProducerName));
     return {
       score(request, endpoints, out) {
-        const expected = read.get(request);
-        if (expected === undefined) {
-          out.fill(1);
-          return;
-        }
-        let least = Number.POSITIVE_INFINITY;
+        const expected = reader.get(request);
         for (let i = 0; i < endpoints.length; i++) {
-          const slot = endpoints[i]!.slot;
-          const cost =
-            ttftWeight * expected.ttftMs[slot]! + decodeWeight * expected.decodeMs[slot]! + harmWeight * expected.harmMs[slot]! + evictWeight * expected.evictMs[slot]!;
-          out[i] = cost;
-          if (cost < least) least = cost;
+          const { slot } = endpoints[i]!;
+          out[i] =
+            expected === undefined
+              ? Number.NaN
+              : ttftWeight * (expected.ttftMs[slot] ?? Number.NaN) +
+                decodeWeight * (expected.decodeMs[slot] ?? Number.NaN) +
+                harmWeight * (expected.harmMs[slot] ?? Number.NaN) +
+                evictWeight * (expected.evictMs[slot] ?? Number.NaN);
         }
-        for (let i = 0; i < out.length; i++) out[i] = out[i]! > 0 ? least / out[i]! : 0;
+        scoreCosts(out);
       },
     };
   },

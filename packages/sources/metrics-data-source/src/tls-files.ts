@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { EppError, errorText, type PollTls } from "@pointsman/core";
-import type { MetricsDataSourceParams } from "./params.ts";
+import type { HttpSourceParams } from "./http-source-params.ts";
 
 const maxFileBytes = 1024 * 1024;
 
@@ -10,7 +10,7 @@ const maxFileBytes = 1024 * 1024;
  * Reads the certificates and keys that the parameters name; relative paths start at `baseDirectory`.
  * Throws for a file that cannot be read, for one without valid PEM, and for half a client pair.
  */
-export function readTlsFiles(params: MetricsDataSourceParams, baseDirectory: string): PollTls {
+export function readTlsFiles(params: HttpSourceParams, baseDirectory: string): PollTls {
   const { insecureSkipVerify, caCertPath, clientCertPath, clientKeyPath } = params;
   if ((clientCertPath === undefined) !== (clientKeyPath === undefined)) {
     const [given, missing] =

@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs";
+import { errorText, type Logger } from "@pointsman/core";
+import { flagHelp, resolveOptions, type Sidecar, startSidecar } from "@pointsman/pd-sidecar";
+import { createLogger, createPrometheusMetrics } from "@pointsman/telemetry";
+
+const usage = `Usage: pd-sidecar [flags]
+       pd-sidecar demo [--once] [--help]
+
+Runs prefill, encode and decode of one request on different model servers. It stands beside a decode server.
+Settings come from flags, then --configuration or --configuration-file, then the environment.
+
+Flags:
+`;
+
+/**
+ * Runs the sidecar until SIGTERM or SIGINT. Resolves with the exit code: 0 after an orderly end, 1 when it cannot start or
+ * had to cut requests, 2 for settings that are wrong.
+ */
+export async function serve(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  if (args.includes("--help") || args.includes("-h")) {
+    process.stdout.write(usage + flagHelp());
+    return 0;
+  }
+  if (args.includes("--version")) {
+    process.stdout.write(`${version()}\n`);
+    return 0;
+  }
+  const resolved = resolveOptions(args, environment);
+  if ("problems" in resolved) {
+    for (const problem of resolved.problems) process.stderr.write(`pd-sidecar: ${problem}\n`);
+    return 2;
+  }
+  const { options, logLevel, warnings } = resolved;
+  const logger = createLogger({ level: logLevel });
+  for (const warning of warnings) logger.warn({ warning }, "a setting needs attention");
+  guardProcess(logger);
+  const stopped = stopSignal();
+  let sidecar: Sidecar;
+  try {
+    sidecar = await startSidecar(options, {
+      logger,
+      metrics: createPrometheusMetrics({ processMetrics: true }),
+    });
+  } catch (thrown: unknown) {
+    logger.error({ problem: errorText(thrown) }, "the sidecar cannot start");
+    return 1;
+  }
+  logger.info(
+    {
+      ports: sidecar.ports,
+      metricsPort: sidecar.metricsPort,
+      kvConnector: options.kvConnector,
+      ecConnector: options.ecConnector,
+      decoders: options.ranks.map((rank) => rank.decoder.hostPort),
+      secure: options.secureProxy,
+      prefillFailurePolicy: options.prefillFailurePolicy,
+    },
+    "ready",
+  );
+  const signal = await stopped;
+  logger.info({ signal, openRequests: sidecar.openRequests }, "shutting down");
+  const cut = await sidecar.stop(options.shutdownTimeoutMs);
+  if (cut > 0) logger.warn({ requests: cut }, "requests were cut: they did not end in time");
+  logger.info({}, "stopped");
+  return cut > 0 ? 1 : 0;
+}
+
+/** A failure that nothing caught is logged; requests in flight go on. */
+function guardProcess(logger: Logger): void {
+  const log = (thrown: unknown): void => {
+    logger.error({ problem: errorText(thrown), stack: thrown instanceof Error ? thrown.stack : undefined }, "uncaught");
+  };
+  process.on("uncaughtException", log);
+  process.on("unhandledRejection", log);
+}
+
+/** The first signal resolves; a second one ends the process at once. */
+function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let signals = 0;
+    const got = (signal: NodeJS.Signals): void => {
+      if (++signals > 1) process.exit(1);
+      resolve(signal);
+    };
+    process.on("SIGTERM", got);
+    process.on("SIGINT", got);
+  });
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  const hasVersion = typeof manifest === "object" && manifest !== null && "version" in manifest;
+  return hasVersion ? String(manifest.version) : "unknown";
+}

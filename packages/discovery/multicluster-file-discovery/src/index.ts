@@ -1,0 +1,1 @@
+export { multiclusterFileDiscovery as default } from "./multicluster-file-discovery.ts";

@@ -1,0 +1,1 @@
+export { dcgmExtractor as default } from "./dcgm-extractor.ts";

@@ -1,0 +1,1 @@
+export { modelsDataExtractor as default } from "./models-data-extractor.ts";

@@ -1,0 +1,1 @@
+export { multiclusterMetricsExtractor as default } from "./multicluster-metrics-extractor.ts";

@@ -1,0 +1,1 @@
+export { topologyExtractor as default } from "./topology-extractor.ts";

@@ -1,0 +1,11 @@
+export { ApiClient, ApiError, type ApiRequest } from "./api-client.ts";
+export type { ClusterAccess, Credentials } from "./cluster-access.ts";
+export { type Ineligible, ineligible } from "./eligible.ts";
+export { findAccess } from "./find-access.ts";
+export type { PoolSpec } from "./inference-pool.ts";
+export { KubernetesPool, type KubernetesPoolOptions, type NamedStore, type PoolOrigin } from "./kubernetes-pool.ts";
+export { LeaderElection, type LeaderElectionOptions, type LeaseTimes, leaseName } from "./leader-election.ts";
+export { type AuthRefusal, type AuthRequest, MetricsAuth, type MetricsAuthOptions } from "./metrics-auth.ts";
+export type { Pod } from "./pod.ts";
+export type { WatchLimits, WatchStatus } from "./resource-watch.ts";
+export type { WatchEnvironment } from "./watch-set.ts";

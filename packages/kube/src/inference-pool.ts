@@ -1,0 +1,37 @@
+import { asList, asRecord, asText, asTexts, type JsonRecord } from "./json-value.ts";
+
+/** What the picker uses of a pool. */
+export interface PoolSpec {
+  /** Selector of the pods in the string form of Kubernetes. */
+  readonly selector: string;
+  /** In the pool's order: the position is the rank. */
+  readonly targetPorts: readonly number[];
+  /** `undefined`: the pool does not say. */
+  readonly appProtocol: string | undefined;
+}
+
+const maxTargetPorts = 64;
+
+/** Reads an InferencePool. Returns what is wrong with it as a text, `deleted` when somebody deletes it. */
+export function readInferencePool(object: JsonRecord): PoolSpec | "deleted" | { readonly problem: string } {
+  if (asText(asRecord(object["metadata"])["deletionTimestamp"]) !== undefined) return "deleted";
+  const spec = asRecord(object["spec"]);
+  const labels = Object.entries(asTexts(asRecord(spec["selector"])["matchLabels"]));
+  if (labels.length === 0) return { problem: "spec.selector.matchLabels is empty, which would select every pod" };
+  const listed = asList(spec["targetPorts"]);
+  const targetPorts = listed.slice(0, maxTargetPorts).map((port) => asRecord(port)["number"]);
+  if (targetPorts.length === 0) return { problem: "spec.targetPorts is empty" };
+  const wrong = targetPorts.find((port) => !isPort(port));
+  if (wrong !== undefined || !targetPorts.every(isPort)) {
+    return { problem: `spec.targetPorts has ${JSON.stringify(wrong)}, which is no port number` };
+  }
+  const selector = labels
+    .map(([key, value]) => `${key}=${value}`)
+    .sort()
+    .join(",");
+  return { selector, targetPorts: [...new Set(targetPorts)], appProtocol: asText(spec["appProtocol"]) };
+}
+
+function isPort(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value < 65536;
+}

@@ -1,0 +1,423 @@
+import type { Clock, Logger, Timers } from "@pointsman/core";
+import { type ApiClient, ApiError, failureText, statusError } from "./api-client.ts";
+import { BackOff } from "./back-off.ts";
+import { ItemReader } from "./item-reader.ts";
+import { asRecord, asText, isRecord, type JsonRecord } from "./json-value.ts";
+import { LineReader } from "./line-reader.ts";
+import { identityOf, type ObjectIdentity } from "./object-key.ts";
+
+/** Takes the objects of one kind as they come and go. What it throws is logged and counts as taken. */
+export interface ResourceSink {
+  /** A new object, or another version of a known one. */
+  upsert(object: JsonRecord, identity: ObjectIdentity): void;
+  /** The object is gone or no longer selected. */
+  remove(identity: ObjectIdentity): void;
+}
+
+/** Why the objects were listed. */
+export type ListReason = "start" | "resync" | "expired" | "lost" | "failed";
+
+/** What a watch tells about itself. */
+export interface ResourceWatchHooks {
+  onList?(reason: ListReason): void;
+  /** Contact was lost, or there is none yet; called once until contact is back. */
+  onAway?(problem: string): void;
+  /** Contact is back after `awayMs`. */
+  onBack?(awayMs: number): void;
+}
+
+export interface ResourceWatchOptions {
+  readonly client: ApiClient;
+  /** Name in logs and metrics: the plural. */
+  readonly resource: string;
+  /** URL paths of the collection: the first that the API server knows is followed. */
+  readonly paths: readonly string[];
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  readonly sink: ResourceSink;
+  readonly hooks?: ResourceWatchHooks;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly limits?: Partial<WatchLimits>;
+}
+
+/** Times and sizes; tests shorten them. */
+export interface WatchLimits {
+  /** Time between full lists beside the watch. */
+  readonly resyncMs: number;
+  /** Length of one watch request. The server ends it with a bookmark, so contact is never older than this and the grace. */
+  readonly watchMs: number;
+  /** Silence beyond the length of the watch that counts as a lost connection; also the longest silence in a list. */
+  readonly graceMs: number;
+  readonly firstBackOffMs: number;
+  readonly mostBackOffMs: number;
+  /** Pause before a kind that the API server does not know is looked for again. */
+  readonly absentMs: number;
+  /** A kind that was known must be unknown for this long before its objects count as gone. */
+  readonly goneMs: number;
+  readonly maxObjects: number;
+  readonly maxObjectBytes: number;
+}
+
+const defaultLimits: WatchLimits = {
+  resyncMs: 300_000,
+  watchMs: 30_000,
+  graceMs: 5_000,
+  firstBackOffMs: 200,
+  mostBackOffMs: 5_000,
+  absentMs: 15_000,
+  goneMs: 15_000,
+  maxObjects: 50_000,
+  maxObjectBytes: 4 * 1024 * 1024,
+};
+
+/** State of a watch at one moment. */
+export interface WatchStatus {
+  readonly resource: string;
+  /** Everything that existed once has been told. */
+  readonly synced: boolean;
+  /** The API server answers and a watch runs. */
+  readonly connected: boolean;
+  /** The API server does not know the kind. */
+  readonly absent: boolean;
+  /** Time since the state was last confirmed; `undefined` before the first list. */
+  readonly ageMs: number | undefined;
+  readonly objects: number;
+  /** What keeps it from being connected. */
+  readonly problem: string | undefined;
+}
+
+/**
+ * Follows the objects of one kind and never gives up: lists, then watches from the list's version on. Whenever it cannot
+ * be sure of having seen everything (a connection lost, an event that is an error, a version too old), it lists again and
+ * tells what is gone. Only a watch that the server ends in order goes on without a list. Lists also come every few minutes.
+ *
+ * It holds the key and version of each object, never the objects. Lists are cut while they come in, so that no parse is
+ * longer than that of one object.
+ */
+export class ResourceWatch {
+  readonly #options: ResourceWatchOptions;
+  readonly #limits: WatchLimits;
+  readonly #backOff: BackOff;
+  /** Version of each known object by key. */
+  readonly #known = new Map<string, ObjectIdentity>();
+  readonly #stop = new AbortController();
+  #path: string | undefined;
+  #synced = false;
+  #connected = false;
+  #absentSinceMs: number | undefined;
+  #contactAtMs: number | undefined;
+  #problem: string | undefined;
+  #awaySinceMs: number | undefined;
+  #tooMany = false;
+  #whenSynced: (() => void)[] = [];
+
+  constructor(options: ResourceWatchOptions) {
+    this.#options = options;
+    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#backOff = new BackOff({
+      firstMs: this.#limits.firstBackOffMs,
+      mostMs: this.#limits.mostBackOffMs,
+      random: options.random,
+    });
+  }
+
+  /** Starts to follow. */
+  start(): void {
+    void this.#run();
+  }
+
+  /** Ends all of it. The sink hears nothing more. */
+  stop(): void {
+    this.#stop.abort();
+    this.#connected = false;
+  }
+
+  /** Calls `run` once everything that exists has been told; at once when it has. */
+  onceSynced(run: () => void): void {
+    if (this.#synced) run();
+    else this.#whenSynced.push(run);
+  }
+
+  status(): WatchStatus {
+    return {
+      resource: this.#options.resource,
+      synced: this.#synced,
+      connected: this.#connected,
+      absent: this.#absentSinceMs !== undefined && this.#known.size === 0,
+      ageMs: this.#contactAtMs === undefined ? undefined : this.#options.clock.now() - this.#contactAtMs,
+      objects: this.#known.size,
+      problem: this.#connected ? undefined : this.#problem,
+    };
+  }
+
+  async #run(): Promise<void> {
+    let reason: ListReason = "start";
+    while (!this.#stop.signal.aborted) {
+      try {
+        const version = await this.#list(reason);
+        reason = version === undefined ? "start" : await this.#follow(version);
+        if (reason === "expired") await this.#pause(this.#backOff.next());
+      } catch (thrown: unknown) {
+        if (this.#stop.signal.aborted) return;
+        reason = this.#failed(thrown);
+        await this.#pause(this.#pauseAfter(thrown));
+      }
+    }
+  }
+
+  /** Lists everything; returns the version to watch from, `undefined` when the API server does not know the kind. */
+  async #list(reason: ListReason): Promise<string | undefined> {
+    const { paths, hooks } = this.#options;
+    for (const path of paths) {
+      try {
+        hooks?.onList?.(reason);
+        const version = await this.#listAt(path);
+        this.#path = path;
+        this.#absentSinceMs = undefined;
+        return version;
+      } catch (thrown: unknown) {
+        if (!(thrown instanceof ApiError) || thrown.status !== 404) throw thrown;
+        this.#problem = thrown.message;
+      }
+    }
+    await this.#absent();
+    return undefined;
+  }
+
+  async #listAt(path: string): Promise<string> {
+    const { labelSelector, fieldSelector, clock } = this.#options;
+    const seen = new Set<string>();
+    const reader = new ItemReader({
+      maxItemBytes: this.#limits.maxObjectBytes,
+      onItem: (json) => {
+        this.#contactAtMs = clock.now();
+        const identity = this.#take(JSON.parse(json));
+        if (identity !== undefined) seen.add(identity.key);
+      },
+    });
+    await this.#options.client.stream({
+      path: withQuery(path, { labelSelector, fieldSelector }),
+      idleMs: this.#limits.graceMs * 2,
+      signal: this.#stop.signal,
+      onChunk: (chunk) => reader.push(chunk),
+    });
+    const version = asText(asRecord(asRecord(reader.end())["metadata"])["resourceVersion"]);
+    if (version === undefined) throw new Error(`${path}: the list has no resourceVersion`);
+    for (const identity of [...this.#known.values()]) if (!seen.has(identity.key)) this.#drop(identity);
+    this.#contactAtMs = clock.now();
+    this.#markSynced();
+    return version;
+  }
+
+  /** Watches from a version on, request after request, until a list is needed. */
+  async #follow(version: string): Promise<ListReason> {
+    const { clock, random, timers } = this.#options;
+    const resync = new AbortController();
+    const timer = timers.after(this.#limits.resyncMs * (0.9 + random() / 5), () => resync.abort());
+    try {
+      let from = version;
+      for (;;) {
+        const startedAtMs = clock.now();
+        const next = await this.#watchOnce(from, resync.signal);
+        if (next === "expired") return "expired";
+        this.#contactAtMs = clock.now();
+        // A server that ends watches at once is not to be asked in a loop.
+        if (next === from && clock.now() - startedAtMs < this.#limits.firstBackOffMs) {
+          await this.#pause(this.#backOff.next());
+        } else this.#backOff.reset();
+        from = next;
+        if (resync.signal.aborted || this.#stop.signal.aborted) return "resync";
+      }
+    } catch (thrown: unknown) {
+      if (resync.signal.aborted) return "resync";
+      throw thrown;
+    } finally {
+      timer.stop();
+    }
+  }
+
+  /** One watch request; returns the version it came to. Rejects when the connection is lost. */
+  async #watchOnce(from: string, resync: AbortSignal): Promise<string> {
+    const { labelSelector, fieldSelector, random, clock, client } = this.#options;
+    const { watchMs, graceMs, maxObjectBytes } = this.#limits;
+    const seconds = Math.max(1, Math.round((watchMs / 1000) * (0.9 + random() / 10)));
+    let version = from;
+    const lines = new LineReader(maxObjectBytes, (line) => {
+      const event = asRecord(JSON.parse(line));
+      if (event["type"] === "ERROR") throw statusError(event["object"]);
+      this.#backOff.reset();
+      version = this.#event(event) ?? version;
+    });
+    try {
+      await client.stream({
+        path: withQuery(this.#path ?? "", {
+          watch: "true",
+          allowWatchBookmarks: "true",
+          resourceVersion: from,
+          timeoutSeconds: String(seconds),
+          labelSelector,
+          fieldSelector,
+        }),
+        idleMs: seconds * 1000 + graceMs,
+        signal: AbortSignal.any([this.#stop.signal, resync]),
+        onOpen: () => {
+          this.#contactAtMs = clock.now();
+          this.#inContact();
+        },
+        onChunk: (chunk) => {
+          this.#contactAtMs = clock.now();
+          lines.push(chunk);
+        },
+      });
+    } catch (thrown: unknown) {
+      if (thrown instanceof ApiError && (thrown.status === 410 || thrown.reason === "Expired")) return "expired";
+      throw thrown;
+    }
+    if (lines.midLine) throw new Error("the watch ended in the middle of an event");
+    return version;
+  }
+
+  /** Applies an event; returns the version it stands for. */
+  #event(event: JsonRecord): string | undefined {
+    const object = event["object"];
+    if (!isRecord(object)) throw new Error("the watch delivered an event without an object");
+    const version = asText(asRecord(object["metadata"])["resourceVersion"]);
+    switch (event["type"]) {
+      case "ADDED":
+      case "MODIFIED":
+        this.#take(object);
+        break;
+      case "DELETED": {
+        const identity = identityOf(object);
+        if (identity !== undefined) this.#drop(identity);
+        break;
+      }
+      case "BOOKMARK":
+        break;
+      default:
+        throw new Error(
+          `the watch delivered an event of the unknown type ${JSON.stringify(event["type"])?.slice(0, 50)}`,
+        );
+    }
+    return version;
+  }
+
+  #take(object: unknown): ObjectIdentity | undefined {
+    const { sink, logger, resource } = this.#options;
+    if (!isRecord(object)) return undefined;
+    const identity = identityOf(object);
+    if (identity === undefined) return undefined;
+    const known = this.#known.get(identity.key);
+    if (
+      known !== undefined &&
+      identity.resourceVersion !== undefined &&
+      known.resourceVersion === identity.resourceVersion
+    ) {
+      return known;
+    }
+    if (known === undefined && this.#known.size >= this.#limits.maxObjects) {
+      if (!this.#tooMany)
+        logger.error(
+          { resource, max: this.#limits.maxObjects },
+          "too many objects in Kubernetes; further ones are left out",
+        );
+      this.#tooMany = true;
+      return undefined;
+    }
+    this.#known.set(identity.key, identity);
+    this.#guarded(() => sink.upsert(object, identity), identity);
+    return identity;
+  }
+
+  #drop(identity: ObjectIdentity): void {
+    if (!this.#known.delete(identity.key)) return;
+    this.#tooMany = false;
+    this.#guarded(() => this.#options.sink.remove(identity), identity);
+  }
+
+  #guarded(run: () => void, { key }: ObjectIdentity): void {
+    if (this.#stop.signal.aborted) return;
+    try {
+      run();
+    } catch (thrown: unknown) {
+      const { logger, resource } = this.#options;
+      logger.error(
+        { resource, object: key, problem: failureText(thrown) },
+        "a Kubernetes object could not be taken in",
+      );
+    }
+  }
+
+  /** The API server answers, and knows none of the paths. */
+  async #absent(): Promise<void> {
+    const { clock } = this.#options;
+    this.#absentSinceMs ??= clock.now();
+    this.#inContact();
+    this.#connected = false;
+    // While an API server starts, it may not know kinds yet that it served before.
+    const gone = this.#known.size === 0 || clock.now() - this.#absentSinceMs >= this.#limits.goneMs;
+    if (gone) {
+      this.#contactAtMs = clock.now();
+      for (const identity of [...this.#known.values()]) this.#drop(identity);
+      this.#markSynced();
+    }
+    const { absentMs, goneMs } = this.#limits;
+    await this.#pause((gone ? absentMs : Math.min(absentMs, goneMs / 4)) * (0.75 + this.#options.random() / 2));
+  }
+
+  #markSynced(): void {
+    if (this.#synced || this.#stop.signal.aborted) return;
+    this.#synced = true;
+    for (const run of this.#whenSynced.splice(0)) run();
+  }
+
+  #inContact(): void {
+    this.#connected = true;
+    this.#problem = undefined;
+    if (this.#awaySinceMs === undefined) return;
+    const awayMs = this.#options.clock.now() - this.#awaySinceMs;
+    this.#awaySinceMs = undefined;
+    this.#options.hooks?.onBack?.(awayMs);
+  }
+
+  #failed(thrown: unknown): ListReason {
+    const wasConnected = this.#connected;
+    this.#connected = false;
+    this.#problem = failureText(thrown);
+    if (this.#awaySinceMs === undefined) {
+      this.#awaySinceMs = this.#options.clock.now();
+      this.#options.hooks?.onAway?.(this.#problem);
+    }
+    return wasConnected ? "lost" : "failed";
+  }
+
+  #pauseAfter(thrown: unknown): number {
+    const ownMs = this.#backOff.next();
+    const askedMs = thrown instanceof ApiError ? thrown.retryAfterMs : undefined;
+    return askedMs === undefined ? ownMs : Math.max(askedMs, ownMs);
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    const { signal } = this.#stop;
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = (): void => {
+        timer.stop();
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = this.#options.timers.after(delayMs, end);
+      signal.addEventListener("abort", end);
+    });
+  }
+}
+
+function withQuery(path: string, query: Readonly<Record<string, string | undefined>>): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== undefined && value !== "") params.set(name, value);
+  const text = params.toString();
+  return text === "" ? path : `${path}?${text}`;
+}

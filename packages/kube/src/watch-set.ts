@@ -1,0 +1,140 @@
+import type { Clock, Counter, Gauge, Logger, MetricFamily, MetricsRegistry, Timers } from "@pointsman/core";
+import type { ApiClient } from "./api-client.ts";
+import {
+  type ListReason,
+  type ResourceSink,
+  ResourceWatch,
+  type WatchLimits,
+  type WatchStatus,
+} from "./resource-watch.ts";
+
+/** What all watches of a process share. */
+export interface WatchEnvironment {
+  readonly client: ApiClient;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  /** Times of the watches; tests shorten them. */
+  readonly limits?: Partial<WatchLimits>;
+}
+
+export interface WatchRequest {
+  /** Name in logs and metrics, unique in the set. */
+  readonly resource: string;
+  readonly paths: readonly string[];
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+  readonly sink: ResourceSink;
+}
+
+/** Time between reminders that contact is lost. */
+const reminderMs = 60_000;
+
+/** The watches of a process, with what the log and the metrics tell of them. */
+export class WatchSet {
+  readonly #environment: WatchEnvironment;
+  readonly #watches = new Map<string, ResourceWatch>();
+  readonly #lists: MetricFamily<Counter>;
+  readonly #connected: MetricFamily<Gauge>;
+  readonly #ages: MetricFamily<Gauge>;
+  readonly #objects: MetricFamily<Gauge>;
+  readonly #reminder: { stop(): void };
+
+  constructor(environment: WatchEnvironment) {
+    this.#environment = environment;
+    const { metrics, timers } = environment;
+    const labelNames = ["resource"];
+    this.#lists = metrics.counter({
+      name: "llm_d_epp_kubernetes_lists_total",
+      help: "Full lists of Kubernetes objects by reason: start, resync, expired, lost (a watch broke), failed (a list did).",
+      labelNames: ["resource", "reason"],
+    });
+    this.#connected = metrics.gauge({
+      name: "llm_d_epp_kubernetes_connected",
+      help: "1 while a watch of the resource runs.",
+      labelNames,
+    });
+    this.#ages = metrics.gauge({
+      name: "llm_d_epp_kubernetes_state_age_seconds",
+      help: "Time since the state of the resource was last confirmed by the API server; absent before the first list.",
+      labelNames,
+    });
+    this.#objects = metrics.gauge({
+      name: "llm_d_epp_kubernetes_objects",
+      help: "Objects of the resource that are followed.",
+      labelNames,
+    });
+    this.#reminder = timers.every(reminderMs, () => this.#remind());
+  }
+
+  /** Starts to follow a resource, in place of the one of the same name. */
+  follow(request: WatchRequest): ResourceWatch {
+    const { logger, client } = this.#environment;
+    const { resource } = request;
+    this.forget(resource);
+    const watch: ResourceWatch = new ResourceWatch({
+      ...request,
+      ...this.#environment,
+      hooks: {
+        onList: (reason: ListReason) => this.#lists.labels(resource, reason).inc(),
+        onAway: (problem) => {
+          const { synced, ageMs } = watch.status();
+          const fields = { resource, server: client.server, problem, ageMs: rounded(ageMs) };
+          if (synced) logger.warn(fields, "no contact with Kubernetes: serving on from the last state");
+          else logger.warn(fields, "Kubernetes cannot be read yet; trying on");
+        },
+        onBack: (awayMs) => logger.info({ resource, awayMs: rounded(awayMs) }, "contact with Kubernetes"),
+      },
+    });
+    this.#watches.set(resource, watch);
+    watch.start();
+    return watch;
+  }
+
+  /** Ends a watch. */
+  forget(resource: string): void {
+    const watch = this.#watches.get(resource);
+    if (watch === undefined) return;
+    watch.stop();
+    this.#watches.delete(resource);
+    for (const family of [this.#connected, this.#ages, this.#objects]) family.remove(resource);
+  }
+
+  get(resource: string): ResourceWatch | undefined {
+    return this.#watches.get(resource);
+  }
+
+  statuses(): readonly WatchStatus[] {
+    return [...this.#watches.values()].map((watch) => watch.status());
+  }
+
+  /** Brings the gauges up to date. */
+  updateMetrics(): void {
+    for (const { resource, connected, ageMs, objects } of this.statuses()) {
+      this.#connected.labels(resource).set(connected ? 1 : 0);
+      this.#objects.labels(resource).set(objects);
+      if (ageMs !== undefined) this.#ages.labels(resource).set(ageMs / 1000);
+    }
+  }
+
+  stop(): void {
+    this.#reminder.stop();
+    for (const resource of [...this.#watches.keys()]) this.forget(resource);
+  }
+
+  #remind(): void {
+    for (const { resource, connected, absent, ageMs, problem, synced } of this.statuses()) {
+      if (connected || absent) continue;
+      const fields = { resource, ageMs: rounded(ageMs), problem };
+      if (synced)
+        this.#environment.logger.warn(fields, "still no contact with Kubernetes: serving on from the last state");
+      else this.#environment.logger.warn(fields, "Kubernetes still cannot be read; trying on");
+    }
+  }
+}
+
+function rounded(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms);
+}

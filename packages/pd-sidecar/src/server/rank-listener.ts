@@ -1,0 +1,143 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { CertificatePair } from "./serving-certificate.ts";
+
+export interface RankListenerOptions {
+  readonly host: string | undefined;
+  readonly port: number;
+  /** `undefined`: requests come unencrypted. */
+  readonly pair: CertificatePair | undefined;
+  onRequest(req: IncomingMessage, res: ServerResponse): void;
+  onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+/** Source: spec disaggregation, section 3. */
+const idleTimeoutMs = 300_000;
+const headerTimeoutMs = 30_000;
+const maxHeaderBytes = 1024 * 1024;
+const ciphers = [
+  "ECDHE-ECDSA-AES128-GCM-SHA256",
+  "ECDHE-RSA-AES128-GCM-SHA256",
+  "ECDHE-ECDSA-AES256-GCM-SHA384",
+  "ECDHE-RSA-AES256-GCM-SHA384",
+  "ECDHE-ECDSA-CHACHA20-POLY1305",
+  "ECDHE-RSA-CHACHA20-POLY1305",
+];
+const tls13Ciphers = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
+
+/** A port that takes HTTP/1.1, and HTTP/2 where it is encrypted. */
+export class RankListener {
+  readonly #options: RankListenerOptions;
+  readonly #server: Server | Http2SecureServer;
+  readonly #sockets = new Set<Socket>();
+  readonly #sessions = new Set<ServerHttp2Session>();
+  #draining = false;
+
+  constructor(options: RankListenerOptions) {
+    this.#options = options;
+    const { pair } = options;
+    if (pair === undefined) {
+      const server = createServer({ maxHeaderSize: maxHeaderBytes, noDelay: true, highWaterMark: 64 * 1024 });
+      server.on("request", (req, res) => options.onRequest(req, res));
+      server.on("clientError", (error: NodeJS.ErrnoException, socket) => refuse(error, socket));
+      this.#server = server;
+    } else {
+      const server = createSecureServer({
+        ...pair,
+        allowHTTP1: true,
+        minVersion: "TLSv1.2",
+        ciphers: [...tls13Ciphers, ...ciphers].join(":"),
+        maxHeaderSize: maxHeaderBytes,
+        maxSessionMemory: 64,
+        settings: { maxHeaderListSize: maxHeaderBytes },
+      } as Parameters<typeof createSecureServer>[0]);
+      // The compatible interface has the methods that are used of node:http's.
+      server.on("request", (req, res) =>
+        options.onRequest(req as unknown as IncomingMessage, res as unknown as ServerResponse),
+      );
+      server.on("session", (session) => {
+        this.#sessions.add(session);
+        session.on("close", () => this.#sessions.delete(session));
+        session.on("error", () => session.destroy());
+        if (this.#draining) session.close();
+      });
+      server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => refuse(error, socket));
+      server.on("sessionError", () => {});
+      this.#server = server;
+    }
+    this.#server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) =>
+      options.onUpgrade(req, socket, head),
+    );
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
+    this.#server.on("tlsClientError", (_error: Error, socket: Duplex) => socket.destroy());
+    // Both kinds of server read these for HTTP/1.1 connections.
+    const timeouts = this.#server as Server;
+    timeouts.keepAliveTimeout = idleTimeoutMs;
+    timeouts.headersTimeout = headerTimeoutMs;
+    timeouts.requestTimeout = 0;
+    timeouts.timeout = 0;
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? (address as AddressInfo).port : this.#options.port;
+  }
+
+  get isDraining(): boolean {
+    return this.#draining;
+  }
+
+  listen(): Promise<void> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      const ready = (): void => {
+        this.#server.removeListener("error", reject);
+        this.#server.on("error", () => {});
+        resolve();
+      };
+      if (host === undefined) this.#server.listen(port, ready);
+      else this.#server.listen(port, host, ready);
+    });
+  }
+
+  /** Uses another certificate for new connections. */
+  setPair(pair: CertificatePair): void {
+    (this.#server as Http2SecureServer).setSecureContext(pair);
+  }
+
+  /** Takes no more connections, and ends those that carry no request. */
+  drain(): void {
+    this.#draining = true;
+    this.#server.close();
+    if ("closeIdleConnections" in this.#server) this.#server.closeIdleConnections();
+    for (const session of this.#sessions) session.close();
+  }
+
+  /** Ends every connection. */
+  cut(): void {
+    for (const session of this.#sessions) session.destroy();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+/** Tells a client that its bytes are no request. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  const status =
+    error.code === "HPE_HEADER_OVERFLOW"
+      ? "431 Request Header Fields Too Large"
+      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+        ? "408 Request Timeout"
+        : "400 Bad Request";
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  // Ended, and destroyed once the client has had the chance to read it.
+  socket.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`, () => socket.destroy());
+}

@@ -1,0 +1,1 @@
+export { decisionLogRecorder as default } from "./decision-log-recorder.ts";

@@ -1,0 +1,1 @@
+export { dcgmDataSource as default } from "./dcgm-data-source.ts";

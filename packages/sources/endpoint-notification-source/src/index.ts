@@ -1,0 +1,1 @@
+export { endpointNotificationSource as default } from "./endpoint-notification-source.ts";

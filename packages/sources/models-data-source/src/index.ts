@@ -1,0 +1,1 @@
+export { modelsDataSource as default } from "./models-data-source.ts";

@@ -1,0 +1,1 @@
+export { multiclusterMetricsDataSource as default } from "./multicluster-metrics-data-source.ts";
