@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { type AnyPluginDefinition, isPluginDefinition } from "@pointsman/core";
+import { type AnyPluginDefinition, isPluginDefinition, withVariants } from "@pointsman/core";
 import { pluginPackages, root } from "./workspace-packages.ts";
 
 const check = process.argv.includes("--check");
@@ -29,12 +29,13 @@ for (const { manifest, directory } of pluginPackages()) {
   if (!isPluginDefinition(loaded)) throw new Error(`${directory}: the default export is no plugin definition`);
   const definition: AnyPluginDefinition = loaded;
   const declared = manifest.pointsman.types;
-  const names = [definition.type, ...(definition.aliases ?? [])];
+  const all = withVariants(definition);
+  const names = [...all.map(({ type }) => type), ...(definition.aliases ?? [])];
   const agrees = declared[0] === definition.type && declared.every((name) => names.includes(name));
   if (!agrees || manifest.name !== `@pointsman/${definition.type}`) {
     throw new Error(`${directory}: package name, "pointsman.types" and the definition's type differ`);
   }
-  entries.push({ type: definition.type, aliases: definition.aliases ?? [], packageName: manifest.name });
+  for (const { type, aliases = [] } of all) entries.push({ type, aliases, packageName: manifest.name });
 }
 entries.sort((a, b) => (a.type < b.type ? -1 : 1));
 

@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { configJsonSchema, renderProblemCatalog } from "@pointsman/config";
-import { type AnyPluginDefinition, isPluginDefinition } from "@pointsman/core";
+import { type AnyPluginDefinition, isPluginDefinition, withVariants } from "@pointsman/core";
 import { withTable } from "./readme-params.ts";
 import { pluginPackages, root } from "./workspace-packages.ts";
 
@@ -29,7 +29,8 @@ function put(file: string, content: string): void {
 const definitions: { definition: AnyPluginDefinition; folder: string }[] = [];
 for (const { directory } of pluginPackages()) {
   const loaded: unknown = (await import(join(directory, "src/index.ts"))).default;
-  if (isPluginDefinition(loaded)) definitions.push({ definition: loaded, folder: relative(root, directory) });
+  if (!isPluginDefinition(loaded)) continue;
+  for (const definition of withVariants(loaded)) definitions.push({ definition, folder: relative(root, directory) });
 }
 definitions.sort((a, b) =>
   a.definition.kind === b.definition.kind

@@ -8,6 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { root } from "../workspace-packages.ts";
 import { type BenchCase, type BenchRun, isGap, type Row } from "./bench-case.ts";
+import { expectedLatencyCases } from "./cases/expected-latency.ts";
 import { extProcCases } from "./cases/ext-proc.ts";
 import { memoryCases } from "./cases/memory.ts";
 import { prefixCacheCases } from "./cases/prefix-cache.ts";
@@ -22,6 +23,7 @@ const allCases: readonly BenchCase[] = [
   ...scrapeCases,
   ...scheduleCases,
   ...prefixCacheCases,
+  ...expectedLatencyCases,
   ...memoryCases,
 ];
 const exitCode = { ok: 0, failed: 1, badUsage: 2 } as const;

@@ -174,11 +174,11 @@ users: [{name: ${user}, user: {token: ${user}-token}}]
   }
 
   /** Sends a request; a text is sent as YAML, anything else as JSON. */
-  send(method: string, path: string, body: unknown, user: User): Promise<Reply> {
+  async send(method: string, path: string, body: unknown, user: User): Promise<Reply> {
     this.#agent ??= new Agent({ ca: readFileSync(this.#file("certs/apiserver.crt")), keepAlive: true, maxSockets: 16 });
     const agent = this.#agent;
     const type = typeof body === "string" ? "application/yaml" : method === "PATCH" ? "application/merge-patch+json" : "application/json";
-    return new Promise((resolve, reject) => {
+    return await new Promise((resolve, reject) => {
       const sent = request(
         { host: "127.0.0.1", port: this.#port, path, method, agent, headers: { authorization: `Bearer ${user}-token`, "content-type": type, accept: "application/json" } },
         (response) => {

@@ -27,24 +27,35 @@ test("the READMEs show configurations", () => {
   expect(blocks.length).toBeGreaterThan(15);
 });
 
-test.each(blocks)("the configuration in $file, line $line, loads without a problem", async ({ file, yaml }) => {
-  const baseDirectory = join(root, dirname(file));
-  const { problems, graph } = await loadConfig(
-    { text: yaml, file, baseDirectory },
-    {
-      resolver: new PluginRegistry(baseDirectory),
-      allowExperimental: true,
-      environment: {
-        logger: silentLogger,
-        metrics: noMetrics,
-        clock: systemClock,
-        stalenessMs: 2000,
-        random: Math.random,
-        endpoints: () => [],
-        timersFor: (name) => createTimers(name, silentLogger),
-      },
-    },
-  );
-  await graph?.dispose();
-  expect(problems.map(formatProblem)).toEqual([]);
+const examples = globSync("apps/*/examples/*.yaml", { cwd: root })
+  .sort()
+  .map((file) => ({ file, line: 1, yaml: readFileSync(join(root, file), "utf8") }));
+
+test("there are examples of whole configurations", () => {
+  expect(examples.length).toBeGreaterThan(5);
 });
+
+test.each([...blocks, ...examples])(
+  "the configuration in $file, line $line, loads without a problem",
+  async ({ file, yaml }) => {
+    const baseDirectory = join(root, dirname(file));
+    const { problems, graph } = await loadConfig(
+      { text: yaml, file, baseDirectory },
+      {
+        resolver: new PluginRegistry(baseDirectory),
+        allowExperimental: true,
+        environment: {
+          logger: silentLogger,
+          metrics: noMetrics,
+          clock: systemClock,
+          stalenessMs: 2000,
+          random: Math.random,
+          endpoints: () => [],
+          timersFor: (name) => createTimers(name, silentLogger),
+        },
+      },
+    );
+    await graph?.dispose();
+    expect(problems.map(formatProblem)).toEqual([]);
+  },
+);

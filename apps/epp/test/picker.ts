@@ -15,6 +15,7 @@ import {
   Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
+import type { PluginGraph } from "@pointsman/config";
 import { silentLogger } from "@pointsman/core";
 import { Datastore } from "@pointsman/datastore";
 import { processMethod } from "@pointsman/ext-proc";
@@ -23,7 +24,7 @@ import { HealthCheckRequestSchema, HealthCheckResponseSchema } from "@pointsman/
 import { createPrometheusMetrics } from "@pointsman/telemetry";
 import { parseFlags } from "../src/flags/parse-flags.ts";
 import { serveOptions } from "../src/flags/serve-options.ts";
-import { type EppPorts, EppProcess } from "../src/process/epp-process.ts";
+import { type EppParts, type EppPorts, EppProcess } from "../src/process/epp-process.ts";
 import { loadGraph } from "../src/process/load-graph.ts";
 
 const cleanups: (() => void | Promise<void>)[] = [];
@@ -54,6 +55,7 @@ export async function modelServer(
 
 export interface Picker {
   readonly epp: EppProcess;
+  readonly graph: PluginGraph;
   readonly ports: EppPorts;
 }
 
@@ -68,12 +70,12 @@ export function pickerFlags(modelPort: number): readonly string[] {
 }
 
 /** A picker in this process, from flags to ports. */
-export async function startPicker(flags: readonly string[]): Promise<Picker> {
+export async function startPicker(flags: readonly string[], parts: Pick<EppParts, "random"> = {}): Promise<Picker> {
   const parsed = parseFlags(flags);
   const options = "problems" in parsed ? parsed : serveOptions(parsed, {});
   if ("problems" in options) throw new Error(options.problems.join("\n"));
   const logger = silentLogger;
-  const metrics = createPrometheusMetrics({ processMetrics: false });
+  const metrics = createPrometheusMetrics({ processMetrics: false, deprecatedNames: options.deprecatedMetrics });
   const datastore = new Datastore({
     pool: { name: options.poolName, namespace: options.poolNamespace, appProtocol: undefined },
     logger,
@@ -83,10 +85,10 @@ export async function startPicker(flags: readonly string[]): Promise<Picker> {
     throw new Error(JSON.stringify(loaded, null, 2));
   }
   const { graph, effective } = loaded;
-  const epp = new EppProcess({ options, effective, graph, datastore, logger, metrics });
+  const epp = new EppProcess({ options, effective, graph, datastore, logger, metrics, ...parts });
   const ports = await epp.start();
   cleanups.push(() => epp.stop());
-  return { epp, ports };
+  return { epp, graph, ports };
 }
 
 /** The program itself, once it is ready. */
@@ -156,9 +158,11 @@ export class ExtProcStream {
   readonly replies: ProcessingResponse[] = [];
   readonly ended: Promise<number>;
   readonly #call: ClientDuplexStream<Buffer, Buffer>;
+  readonly #client: Client;
 
   constructor(port: number, channel?: ChannelCredentials) {
-    this.#call = grpcClient(port, channel).makeBidiStreamRequest(processMethod, identity, identity, new Metadata());
+    this.#client = grpcClient(port, channel);
+    this.#call = this.#client.makeBidiStreamRequest(processMethod, identity, identity, new Metadata());
     this.#call.on("data", (bytes: Buffer) => this.replies.push(fromBinary(ProcessingResponseSchema, bytes)));
     this.#call.on("error", () => {});
     this.ended = new Promise((resolve) => this.#call.on("status", ({ code }) => resolve(code)));
@@ -169,8 +173,8 @@ export class ExtProcStream {
     return this;
   }
 
-  /** Sends a whole completion request. */
-  request(headers: Readonly<Record<string, string>> = {}): this {
+  /** Sends a whole request, a completion unless the path or body says otherwise. */
+  request(headers: Readonly<Record<string, string>> = {}, body: string = '{"model":"m","prompt":"a few words"}'): this {
     const all = { ":path": "/v1/completions", ...headers };
     return this.send({
       request: {
@@ -184,19 +188,33 @@ export class ExtProcStream {
     }).send({
       request: {
         case: "requestBody",
-        value: { body: Buffer.from('{"model":"m","prompt":"a few words"}'), endOfStream: true },
+        value: { body: Buffer.from(body), endOfStream: true },
       },
     });
   }
 
   /** Sends a whole answer of the model server. */
   response(): this {
+    return this.answer("{}");
+  }
+
+  /** Sends an answer with this body in one piece. */
+  answer(body: string, headers: Readonly<Record<string, string>> = { ":status": "200" }): this {
     return this.send({
       request: {
         case: "responseHeaders",
-        value: { headers: { headers: [{ key: ":status", rawValue: Buffer.from("200") }] } },
+        value: {
+          headers: {
+            headers: Object.entries(headers).map(([key, value]) => ({ key, rawValue: Buffer.from(value) })),
+          },
+        },
       },
-    }).send({ request: { case: "responseBody", value: { body: Buffer.from("{}"), endOfStream: true } } });
+    }).send({ request: { case: "responseBody", value: { body: Buffer.from(body), endOfStream: true } } });
+  }
+
+  /** Closes the connection. */
+  close(): void {
+    this.#client.close();
   }
 
   /** Ends the client's side. */

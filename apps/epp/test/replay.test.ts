@@ -134,7 +134,7 @@ test("two configurations are compared request by request, one or three are not",
   const { comparison } = loads[0]!;
   expect(comparison!.sameServer).toBeGreaterThan(0);
   expect(comparison!.sameServer).toBeLessThan(1);
-  expect(comparison!.byPromptTokens.reduce((sum, { requests }) => sum + requests, 0)).toBe(150);
+  expect(comparison!.byPromptTokens.reduce((sum, { requests }) => sum + requests, 0)).toBe(98);
   expect(comparison!.largest).toHaveLength(10);
   expect((await report(baseline, ...quick)).loads[0]!.comparison).toBeUndefined();
   const same = (await report(inFlight, inFlight, ...quick)).loads[0]!.comparison;
@@ -271,6 +271,10 @@ test.each([
   [["--workload=hot-prefix", "--stall=1@soon+1s"], 'flag --stall: "1@soon+1s" is not SERVER@START+DURATION'],
   [["--workload=hot-prefix", "--replicas=65"], 'flag --replicas: "65" is not an integer from 1 to 64'],
   [["--workload=hot-prefix", "--repeat=0"], 'flag --repeat: "0" is not an integer from 1 to 100'],
+  [
+    ["--workload=hot-prefix", "--requests=3"],
+    "the servers keep up with this workload however fast it comes; give --rate",
+  ],
   [["--workload=hot-prefix", "--sloww=1=2"], "unknown flag --sloww; did you mean --slow?"],
   [[join(directory, "none.yaml"), "--workload=hot-prefix", "--rate-scale=9"], "cannot read "],
   [

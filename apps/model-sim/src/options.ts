@@ -2,6 +2,7 @@ import { nearestName } from "@pointsman/core";
 import { applyControlPatch, type ControlPatch, type ControlState, healthyControl } from "./control/control-state.ts";
 import type { Logger } from "./log.ts";
 import { type EngineName, engineNames } from "./metrics/metric-families.ts";
+import { type ServerRole, serverRoles } from "./openai/transfer-request.ts";
 
 /** Settings of a simulated server. Every one has a default; the README's table lists them with their flags. */
 export interface ModelSimOptions {
@@ -21,6 +22,11 @@ export interface ModelSimOptions {
   /** Adapters in GPU memory at the same time. */
   readonly maxLoras?: number;
   readonly loraLoadMs?: number;
+  /** Stages of disaggregated requests that the server takes. Default `both`. */
+  readonly role?: ServerRole;
+  /** Time of receiving a prompt's KV cache from another server, and per 1000 tokens of it. */
+  readonly kvTransferMs?: number;
+  readonly kvTransferPer1kTokensMs?: number;
   readonly blockTokens?: number;
   readonly kvBlocks?: number;
   readonly prefillTokensPerSecond?: number;
@@ -128,6 +134,14 @@ export const numberOptions: Readonly<Record<NumberOption, NumberSpec>> = {
   streamIntervalTokens: integer("stream-interval", [1, 1_000_000], 1, "tokens", "tokens per SSE event"),
   maxLoras: integer("max-loras", [1, 1000], 1, "adapters", "adapters in GPU memory at the same time"),
   loraLoadMs: fraction("lora-load-ms", [0, 600_000], 100, "ms", "cost of loading an adapter"),
+  kvTransferMs: fraction("kv-transfer-ms", [0, 600_000], 5, "ms", "receiving a prompt's KV cache from another server"),
+  kvTransferPer1kTokensMs: fraction(
+    "kv-transfer-ms-per-1k",
+    [0, 600_000],
+    3,
+    "ms",
+    "added to it per 1000 tokens of the prompt",
+  ),
   maxBodyBytes: integer("max-body-bytes", [1, 268_435_456], 16_777_216, "bytes", "largest request body"),
   maxOpenRequests: integer(
     "max-open-requests",
@@ -148,6 +162,7 @@ export type ResolvedOptions = Readonly<Record<PresetOption | "maxModelTokens", n
   readonly name: string | undefined;
   readonly model: string;
   readonly engine: EngineName;
+  readonly role: ServerRole;
   readonly loraAdapters: readonly string[];
   readonly control: ControlState;
   readonly logger: Logger;
@@ -170,7 +185,7 @@ export class ModelSimOptionsError extends Error {
   }
 }
 
-const textOptions = ["host", "name", "model", "engine", "loraAdapters", "control", "logger"];
+const textOptions = ["host", "name", "model", "engine", "role", "loraAdapters", "control", "logger"];
 const defaultModelTokens = 40_960;
 const maxNameCharacters = 256;
 const maxAdapters = 1000;
@@ -202,6 +217,8 @@ export function resolveOptions(options: ModelSimOptions): ResolvedOptions {
     streamIntervalTokens: number("streamIntervalTokens"),
     maxLoras: number("maxLoras"),
     loraLoadMs: number("loraLoadMs"),
+    kvTransferMs: number("kvTransferMs"),
+    kvTransferPer1kTokensMs: number("kvTransferPer1kTokensMs"),
     maxBodyBytes: number("maxBodyBytes"),
     maxOpenRequests: number("maxOpenRequests"),
     seed: number("seed"),
@@ -222,6 +239,9 @@ export function resolveOptions(options: ModelSimOptions): ResolvedOptions {
   if (options.engine !== undefined && !engineNames.includes(options.engine)) {
     problems.push({ option: "engine", message: `must be one of ${engineNames.join(", ")}, not ${options.engine}` });
   }
+  if (options.role !== undefined && !serverRoles.includes(options.role)) {
+    problems.push({ option: "role", message: `must be one of ${serverRoles.join(", ")}, not ${options.role}` });
+  }
   const loraAdapters = [...(options.loraAdapters ?? [])];
   checkAdapters(loraAdapters, model, problems);
   const control = applyControlPatch(healthyControl, options.control ?? {});
@@ -239,6 +259,7 @@ export function resolveOptions(options: ModelSimOptions): ResolvedOptions {
     name: options.name,
     model,
     engine: options.engine ?? "vllm",
+    role: options.role ?? "both",
     loraAdapters,
     control: control.state,
     logger: options.logger ?? silent,

@@ -113,6 +113,7 @@ export {
   type PluginStability,
   type RequestReader,
   type RequestWriter,
+  withVariants,
 } from "./plugin/plugin.ts";
 export type {
   Admitter,

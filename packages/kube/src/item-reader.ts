@@ -40,63 +40,79 @@ export class ItemReader {
 
   /** Takes the next bytes. Throws when they are no list, or one beyond the limits. */
   push(chunk: Buffer): void {
+    const length = chunk.length;
     // Where the piece that is being collected (item or envelope) starts in this chunk.
     let start = 0;
     let depth = this.#depth;
-    let inString = this.#inString;
-    for (let i = 0; i < chunk.length; i++) {
+    let inItems = this.#inItems;
+    let i = this.#inString ? this.#stringEnd(chunk, 0) : 0;
+    for (; i < length; i++) {
       const byte = chunk[i]!;
-      if (inString) {
-        if (this.#escaped) this.#escaped = false;
-        else if (byte === backslash) this.#escaped = true;
-        else if (byte === quote) inString = false;
+      if (byte === quote) {
+        i = this.#stringEnd(chunk, i + 1) - 1;
         continue;
       }
-      switch (byte) {
-        case quote:
-          inString = true;
-          break;
-        case openBrace:
-          if (this.#inItems && depth === 2) start = i;
-          depth++;
-          this.#started = true;
-          break;
-        case openBracket:
-          if (depth === 0) throw new Error("the answer is no list of objects");
-          depth++;
-          if (depth === 2 && !this.#inItems && this.#endsWithItems(chunk, start, i)) {
-            this.#take(chunk, start, i + 1);
-            this.#envelope += this.#text();
-            this.#inItems = true;
-            start = i + 1;
-          }
-          break;
-        case closeBrace:
-          depth--;
-          if (depth < 0) throw new Error("the answer is no JSON");
-          if (this.#inItems && depth === 2) {
-            this.#take(chunk, start, i + 1);
-            this.#options.onItem(this.#text());
-            start = i + 1;
-          }
-          break;
-        case closeBracket:
-          depth--;
-          if (depth < 1) throw new Error("the answer is no JSON");
-          if (this.#inItems && depth === 1) {
-            this.#inItems = false;
-            this.#dropParts();
-            start = i;
-          }
-          break;
-        default:
-          break;
+      // All brackets and braces, and few other characters, have these bits.
+      if ((byte & 0x59) !== 0x59) continue;
+      if (byte === openBrace) {
+        if (inItems && depth === 2) start = i;
+        depth++;
+        this.#started = true;
+      } else if (byte === closeBrace) {
+        depth--;
+        if (depth < 0) throw new Error("the answer is no JSON");
+        if (inItems && depth === 2) {
+          this.#take(chunk, start, i + 1);
+          this.#options.onItem(this.#text());
+          start = i + 1;
+        }
+      } else if (byte === openBracket) {
+        if (depth === 0) throw new Error("the answer is no list of objects");
+        depth++;
+        if (depth === 2 && !inItems && this.#endsWithItems(chunk, start, i)) {
+          this.#take(chunk, start, i + 1);
+          this.#envelope += this.#text();
+          inItems = true;
+          this.#inItems = true;
+          start = i + 1;
+        }
+      } else if (byte === closeBracket) {
+        depth--;
+        if (depth < 1) throw new Error("the answer is no JSON");
+        if (inItems && depth === 1) {
+          inItems = false;
+          this.#inItems = false;
+          this.#dropParts();
+          start = i;
+        }
       }
     }
     this.#depth = depth;
-    this.#inString = inString;
     // Between two items there is nothing to keep.
-    if (!(this.#inItems && depth === 2)) this.#take(chunk, start, chunk.length);
+    if (!(inItems && depth === 2)) this.#take(chunk, start, length);
+  }
+
+  /** Position behind a string's closing quote; the end of the chunk where the string goes on. */
+  #stringEnd(chunk: Buffer, from: number): number {
+    const length = chunk.length;
+    let i = from;
+    if (this.#escaped && i < length) {
+      this.#escaped = false;
+      i++;
+    }
+    for (; i < length; i++) {
+      const byte = chunk[i]!;
+      if (byte === quote) {
+        this.#inString = false;
+        return i + 1;
+      }
+      if (byte === backslash) {
+        i++;
+        if (i === length) this.#escaped = true;
+      }
+    }
+    this.#inString = true;
+    return length;
   }
 
   /** Ends the list and returns what stands outside of the items. Throws when the list is not complete. */

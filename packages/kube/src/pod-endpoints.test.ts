@@ -116,7 +116,8 @@ test("whatever comes and goes, the endpoints are those of the pods that are know
           ports = each.ports;
           endpoints.setTargetPorts(ports);
         } else if ("keep" in each) {
-          for (const key of [...model.keys()]) if (!each.keep.includes(key)) model.delete(key);
+          const kept = new Set<string>(each.keep);
+          for (const key of [...model.keys()]) if (!kept.has(key)) model.delete(key);
           endpoints.retain(new Set(each.keep.map((key) => `ns/${key}`)));
         } else {
           const next = pod(each.name, { ready: each.ready, uid: each.uid, activePorts: each.activePorts });

@@ -176,22 +176,21 @@ export class Stages {
     headers: ReadonlyMap<string, string>,
     framing: number | "chunked" | "none",
     open: boolean,
-    options: Omit<RelayOptions, "onFirstByte">,
+    options: Omit<RelayOptions, "onFirstByte" | "onEnd">,
   ): Relay {
     const startedMs = performance.now();
     const target = exchange.decoder ?? this.decoder;
     const span = exchange.trace?.stage("decode", { "llm_d.pd_proxy.decode.target": target.hostPort });
     const head = exchange.request.head(target.hostPort, { set: merged(headers, span?.headers), framing });
     const request = { head, body, toHead: exchange.request.method === "HEAD", open };
-    const relay = new Relay(this.#pools.decode, target, request, exchange, {
+    return new Relay(this.#pools.decode, target, request, exchange, {
       ...options,
       onFirstByte: () => firstByte(exchange),
+      onEnd: (end) => {
+        this.#decodeEnded(exchange, end, startedMs);
+        span?.end({}, end.kind === "failed" ? end.failure.problem : undefined);
+      },
     });
-    void relay.ended.then((end) => {
-      this.#decodeEnded(exchange, end, startedMs);
-      span?.end({}, end.kind === "failed" ? end.failure.problem : undefined);
-    });
-    return relay;
   }
 
   #decodeEnded(exchange: Exchange, end: RelayEnd, startedMs: number): void {

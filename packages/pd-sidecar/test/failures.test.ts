@@ -1,4 +1,4 @@
-import { createServer, connect as connectSocket } from "node:net";
+import { connect as connectSocket, createServer } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { KvConnectorName } from "../src/config/sidecar-options.ts";
 import { at, Bench, until } from "./support/bench.ts";
@@ -55,7 +55,8 @@ describe.each(connectors)("%s", (kvConnector) => {
     ["closes the connection", refusing],
   ])("with decode-only a prefill that %s lets the decode server do all the work", async (_how, answer) => {
     // The first decode request of a connector that asks both at once waits for the cache.
-    const waits: Answer = (seen) => (seen.text.includes("kv_transfer_params") || seen.text.includes("bootstrap") ? undefined : { body: completion });
+    const waits: Answer = (seen) =>
+      seen.text.includes("kv_transfer_params") || seen.text.includes("bootstrap") ? undefined : { body: completion };
     const { bench, d, pf } = await pair({ kvConnector, prefillFailurePolicy: "decode-only" }, [answer], [waits]);
     const reply = await bench.post({ ...chat, kv_transfer_params: { client: 1 } }, pf);
     expect([reply.status, reply.way]).toEqual([200, "decode-fallback"]);
@@ -117,7 +118,11 @@ describe.each(connectors)("%s", (kvConnector) => {
   test("the limits of /v1/responses and generate are capped by their own names", async () => {
     const { bench, p, pf } = await pair({ kvConnector });
     await bench.post({ model: "m", input: "hi", max_output_tokens: 90 }, pf, "/v1/responses");
-    await bench.post({ token_ids: [1], sampling_params: { max_tokens: 90, min_tokens: 5 } }, pf, "/inference/v1/generate");
+    await bench.post(
+      { token_ids: [1], sampling_params: { max_tokens: 90, min_tokens: 5 } },
+      pf,
+      "/inference/v1/generate",
+    );
     await until("prefill was asked twice", () => p.seen.length === 2);
     // SGLang's prefill servers read neither: they make no tokens beyond the first.
     if (kvConnector === "sglang") return;
@@ -143,7 +148,10 @@ describe.each(parallel)("%s, both at once", (kvConnector) => {
     await until("it has begun", () => request.text !== "" && fail !== undefined);
     fail!();
     const labels = { connector: kvConnector, reason: "status_5xx" };
-    await until("it is counted", async () => (await bench.metric("pd_sidecar_kv_transfer_failures_total", labels)) === 1);
+    await until(
+      "it is counted",
+      async () => (await bench.metric("pd_sidecar_kv_transfer_failures_total", labels)) === 1,
+    );
     finish!();
     expect(await request.ended).toBe("complete");
     expect(request.text).toContain("[DONE]");
@@ -251,10 +259,12 @@ test.each([
   "[::1:80",
   "[fe80::1%eth0]:80",
   "http://http://127.0.0.1:80",
-])("%s is no target: 400 without an allow list, 403 with one", async (text) => {
-  const { bench } = await pair();
-  expect((await bench.post(chat, { "x-prefiller-host-port": text })).status).toBe(400);
-  expect(bench.order).toEqual([]);
+])("%s is no target: a 400, and no server is called", async (text) => {
+  for (const hosts of [undefined, ["127.0.0.1", "[::1]"]]) {
+    const { bench } = await pair({ targets: { pool: undefined, poolRequired: false, hosts, file: undefined } });
+    expect((await bench.post(chat, { "x-prefiller-host-port": text })).status).toBe(400);
+    expect(bench.order).toEqual([]);
+  }
 });
 
 test("ranks have encoders of their own, which lead to their own decode server", async () => {
@@ -369,4 +379,3 @@ test("a client that is slow to read slows the decode server down", async () => {
   socket.resume();
   await until("all has arrived", () => received > 64 * 1024 * 1024);
 });
-

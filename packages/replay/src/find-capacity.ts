@@ -9,12 +9,17 @@ const lowest = 1 / 1024;
 const highest = 1024;
 const halvings = 6;
 
+/** A workload for which there is no load that a pool can just take. */
+export class CapacityError extends Error {
+  override readonly name: string = "CapacityError";
+}
+
 /**
  * Finds the highest rate scale that a pool can take: at which the policy that sees everything (`oracle-e2e`) keeps
  * requests waiting for less than a second on average and the pool generates 97 % of the tokens asked for.
  *
- * Precision: 1 %. At most 1024, for a workload that is no load at all. Stalls are left out of account, slow servers are
- * not. Cost: about ten replays.
+ * Precision: 1 %. Stalls are left out of account, slow servers are not. Throws {@link CapacityError} when the pool keeps
+ * up at every rate scale, or at none. Cost: about ten replays.
  */
 export async function findCapacity(options: Omit<ReplayOptions, "rateScale" | "onProgress">): Promise<number> {
   const speeds = new Map(
@@ -27,10 +32,15 @@ export async function findCapacity(options: Omit<ReplayOptions, "rateScale" | "o
   let low = 1;
   if (await keepsUp(low)) {
     while (low < highest && (await keepsUp(low * 2))) low *= 2;
-    if (low === highest) return highest;
+    if (low === highest) {
+      throw new CapacityError("the servers keep up with this workload however fast it comes");
+    }
   } else {
     do low /= 2;
     while (low > lowest && !(await keepsUp(low)));
+    if (low === lowest) {
+      throw new CapacityError("the servers do not keep up with this workload however slowly it comes");
+    }
   }
   let high = low * 2;
   for (let i = 0; i < halvings; i++) {

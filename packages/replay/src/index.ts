@@ -3,7 +3,7 @@ export type { Distribution } from "./distribution.ts";
 export { defaultEngineModel, type EngineModel } from "./engine/engine-model.ts";
 export type { EngineTrouble } from "./engine/simulated-engine.ts";
 export type { Stall } from "./engine/stalls.ts";
-export { findCapacity } from "./find-capacity.ts";
+export { CapacityError, findCapacity } from "./find-capacity.ts";
 export { type BuiltinPolicyName, builtinPolicyNames } from "./policies/builtin-policies.ts";
 export type { ReplayedPicker } from "./policies/picker-policy.ts";
 export type { ReplayOutcome } from "./replay-outcome.ts";

@@ -37,17 +37,14 @@ export interface ReplayedRequests {
   readonly policy: string;
   /** In order of arrival. */
   readonly served: readonly ServedRequest[];
-  /** Counted are those from index `from` up to, not including, `to`. */
-  readonly from: number;
-  readonly to: number;
   /** Time that each server computed. */
   readonly busyMs: readonly number[];
   readonly imbalance: number;
 }
 
 /** Sums a replay up. */
-export function summarize({ policy, served, from, to, busyMs, imbalance }: ReplayedRequests): ReplayOutcome {
-  const counted = served.slice(from, to).filter((each) => !Number.isNaN(each.finishedMs));
+export function summarize({ policy, served, busyMs, imbalance }: ReplayedRequests): ReplayOutcome {
+  const counted = served.filter((each) => each.counted && !Number.isNaN(each.finishedMs));
   const problems = new Map<string, number>();
   const requestsPerServer = busyMs.map(() => 0);
   let endMs = 0;
@@ -73,7 +70,7 @@ export function summarize({ policy, served, from, to, busyMs, imbalance }: Repla
       }),
     ),
     queueMs: distribution(counted.map((each) => each.admittedMs - each.arrivalMs)),
-    outputKeptUp: outputKeptUp(served, from, to),
+    outputKeptUp: outputKeptUp(served),
     hitRate: promptTokens === 0 ? 0 : cachedTokens / promptTokens,
     requestsPerServer,
     imbalance,
@@ -85,16 +82,16 @@ export function summarize({ policy, served, from, to, busyMs, imbalance }: Repla
 }
 
 /** Compares what was generated between the first and the last counted arrival with what was asked for in that time. */
-function outputKeptUp(served: readonly ServedRequest[], from: number, to: number): number {
-  const startMs = served[from]?.arrivalMs ?? 0;
-  const endMs = served[to - 1]?.arrivalMs ?? 0;
+function outputKeptUp(served: readonly ServedRequest[]): number {
+  const startMs = served.find(({ counted }) => counted)?.arrivalMs ?? 0;
+  const endMs = served.findLast(({ counted }) => counted)?.arrivalMs ?? 0;
   let asked = 0;
   let generated = 0;
-  served.forEach(({ request, firstTokenMs, finishedMs }, index) => {
-    if (index >= from && index < to) asked += request.output.tokens;
-    if (Number.isNaN(finishedMs)) return;
+  for (const { request, firstTokenMs, finishedMs, counted } of served) {
+    if (counted) asked += request.output.tokens;
+    if (Number.isNaN(finishedMs)) continue;
     const overlapMs = Math.min(finishedMs, endMs) - Math.max(firstTokenMs, startMs);
     if (overlapMs > 0) generated += (request.output.tokens * overlapMs) / (finishedMs - firstTokenMs);
-  });
+  }
   return asked === 0 ? 1 : generated / asked;
 }

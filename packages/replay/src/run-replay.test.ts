@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { findCapacity } from "./find-capacity.ts";
+import { CapacityError, findCapacity } from "./find-capacity.ts";
 import { builtinPolicyNames } from "./policies/builtin-policies.ts";
 import type { ReplayOutcome } from "./replay-outcome.ts";
 import { type ReplayOptions, runReplay } from "./run-replay.ts";
@@ -107,6 +107,16 @@ test("progress ends with all requests", async () => {
   await runReplay("random", { ...options, onProgress: (done, of) => seen.push(`${done}/${of}`) });
   expect(seen.at(-1)).toBe("400/400");
   expect(seen.length).toBeGreaterThan(4);
+});
+
+test("where every rate is too slow to be a load, or too fast, there is no capacity", async () => {
+  const outlines = Array.from({ length: 40 }, (_, i) => ({
+    ...{ atMs: 1000 * i, prompt: [{ id: i, tokens: 1000 }], output: { id: -1 - i, tokens: 50 } },
+  }));
+  const few = { workload: buildWorkload("few", outlines, 16), servers: 8, seed: 1 };
+  await expect(findCapacity(few)).rejects.toThrow(CapacityError);
+  const troubles = new Map([[0, { speed: 1e-6 }]]);
+  await expect(findCapacity({ ...few, servers: 1, troubles })).rejects.toThrow("do not keep up");
 });
 
 test("twice the servers take about twice the load, slow ones less, and stalls are left out of account", async () => {

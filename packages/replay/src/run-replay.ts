@@ -107,8 +107,9 @@ class Replay {
   readonly #time: VirtualTime;
   readonly #followers: Map<number, WorkloadRequest[]> = new Map();
   readonly #imbalance: ImbalanceMeter;
-  /** In order of arrival; counted are those from `#from` up to, not including, `#to`. */
+  /** In order of arrival. */
   readonly #served: ServedRequest[] = [];
+  /** Counted are those from index `#from` up to, not including, `#to`. */
   readonly #from: number;
   readonly #to: number;
   #done = 0;
@@ -145,8 +146,6 @@ class Replay {
     return summarize({
       policy: this.#policy.name,
       served: this.#served,
-      from: this.#from,
-      to: this.#to,
       busyMs: this.#engines.map((engine) => engine.busyMs),
       imbalance: this.#imbalance.imbalance,
     });
@@ -171,10 +170,13 @@ class Replay {
 
   #arrive(request: WorkloadRequest): void {
     const arrivalMs = this.#time.now();
-    if (this.#served.length === this.#from) this.#imbalance.measure(arrivalMs, true);
+    const order = this.#served.length;
+    if (order === this.#from) this.#imbalance.measure(arrivalMs, true);
+    if (order === this.#to - 1) this.#imbalance.measure(arrivalMs, false);
     const record: ServedRequest = {
       request,
       arrivalMs,
+      counted: order >= this.#from && order < this.#to,
       server: undefined,
       problem: undefined,
       decisionMs: undefined,
@@ -184,7 +186,6 @@ class Replay {
       cachedTokens: 0,
     };
     this.#served.push(record);
-    if (this.#served.length === this.#to) this.#imbalance.measure(arrivalMs, false);
     this.#undecided++;
     this.#policy.route(request, (choice) => {
       this.#undecided--;

@@ -4,6 +4,8 @@ import type { WorkloadRequest } from "./workload/workload.ts";
 export interface ServedRequest {
   readonly request: WorkloadRequest;
   readonly arrivalMs: number;
+  /** Whether it stands between warm-up and cool-down. */
+  readonly counted: boolean;
   /** Index of the server; `undefined` when it was sent nowhere. */
   server: number | undefined;
   /** Why it was not served. */

@@ -1,5 +1,7 @@
 import type { MetricOptions, MetricsRegistry } from "@pointsman/core";
 import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
+import { AliasMetric } from "./alias-metric.ts";
+import { deprecatedNames } from "./deprecated-names.ts";
 import { HistogramFamily } from "./histogram-family.ts";
 import { CounterFamily, GaugeFamily } from "./number-families.ts";
 
@@ -14,13 +16,30 @@ export interface PrometheusMetrics extends MetricsRegistry {
 
 type Family = CounterFamily | GaugeFamily | HistogramFamily;
 
-/** Creates a registry; with `processMetrics`, it carries those of Node and the process too. */
-export function createPrometheusMetrics(options: { readonly processMetrics: boolean }): PrometheusMetrics {
+export interface PrometheusMetricsOptions {
+  /** Metrics of Node and the process, too. */
+  readonly processMetrics: boolean;
+  /** The names of earlier releases of llm-d Router, too; false when absent. */
+  readonly deprecatedNames?: boolean;
+}
+
+/** Creates a registry. */
+export function createPrometheusMetrics(options: PrometheusMetricsOptions): PrometheusMetrics {
   const registry = new Registry();
   if (options.processMetrics) collectDefaultMetrics({ register: registry });
   const known = new Map<string, Family>();
   const hooks: (() => void)[] = [];
+  const openAliases = new Set(options.deprecatedNames === true ? deprecatedNames : []);
 
+  const addAliases = (): void => {
+    for (const alias of openAliases) {
+      const metric = known.get(alias.of);
+      if (metric === undefined || (alias.onlyWith !== undefined && !known.has(alias.onlyWith))) continue;
+      openAliases.delete(alias);
+      // As below: the registry reads the name and what `get` gives.
+      registry.registerMetric(new AliasMetric(alias, metric) as unknown as Metric);
+    }
+  };
   /** A metric that exists under the name, or a new one: two plugins of one type share their families. */
   const once = <F extends Family>(kind: F["type"], name: string, make: () => F): F => {
     const existing = known.get(name);
@@ -33,6 +52,7 @@ export function createPrometheusMetrics(options: { readonly processMetrics: bool
     // The types want prom-client's own classes; the registry reads the name and what `get` gives.
     registry.registerMetric(made as unknown as Metric);
     known.set(name, made);
+    addAliases();
     return made;
   };
   const base = ({ name, help, labelNames = [] }: MetricOptions) => ({ name, help: `[ALPHA] ${help}`, labelNames });

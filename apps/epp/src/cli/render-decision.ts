@@ -21,33 +21,53 @@ export function renderDecision(decision: Decision): string {
   return lines.join("\n");
 }
 
-/** Stages that narrow the candidates or refuse with what they said, all others by name and time. */
+/** Stages of which a line names the plugins that let the request pass. Those of other stages show only their problems. */
+const named: Readonly<Record<string, string>> = { producer: "producers", Admission: "admitted by" };
+
+/** What happened outside the profiles, in the order it happened; plugins of one stage share a line. */
 function renderStages({ stages, knownEndpoints }: Decision): string[] {
   const lines: string[] = [];
-  const runs: string[] = [];
-  const passed = new Map<string, string[]>();
-  for (const { stage, plugin, remaining, problem, profiles, durationMs } of stages) {
+  let open: { readonly title: string; readonly parts: string[] } | undefined;
+  const share = (title: string, part: string): void => {
+    if (open?.title !== title) {
+      flush();
+      open = { title, parts: [] };
+    }
+    open.parts.push(part);
+  };
+  const flush = (): void => {
+    if (open !== undefined) lines.push(`  ${open.title}: ${open.parts.join(", ")}`);
+    open = undefined;
+  };
+  for (const stage of stages) {
+    const { plugin, problem } = stage;
     const name = plugin === undefined ? "" : ` ${plugin.name}`;
-    const failed = problem === "" ? "" : `: ${problem}`;
-    if (stage === "candidates") lines.push(`  candidates: ${remaining ?? 0} of ${knownEndpoints} known endpoints`);
-    else if (stage === "screener") lines.push(`  screener${name}: ${remaining ?? 0} stay${failed}`);
-    else if (stage === "ProfilePicker") {
-      // Said only where it tells something: the handler of a single profile always does the same.
-      if (plugin?.type !== "single-profile-handler") runs.push(profiles.join(" and ") || "no other");
-      if (runs.length === 1) lines.push("");
-    } else if (failed !== "") lines.push(`  ${stage}${name}${failed}`);
-    else if (plugin !== undefined) {
-      const title = passedTitle[stage];
-      if (title !== undefined) {
-        passed.set(title, [...(passed.get(title) ?? []), `${plugin.name} ${durationMs.toFixed(2)} ms`]);
-      }
+    if (stage.stage === "ProfilePicker" && plugin !== undefined) {
+      // The handler of a single profile always does the same.
+      if (plugin.type !== "single-profile-handler") share(plugin.name, profilesText(stage.profiles));
+    } else if (problem === "" && plugin !== undefined && named[stage.stage] !== undefined) {
+      share(named[stage.stage]!, `${plugin.name} ${stage.durationMs.toFixed(2)} ms`);
+    } else if (stage.remaining !== undefined) {
+      flush();
+      const of = stage.stage === "candidates" ? ` of ${knownEndpoints} known endpoints` : " stay";
+      lines.push(`  ${stage.stage}${name}: ${stage.remaining}${of}${problem === "" ? "" : ` (${problem})`}`);
+    } else if (problem !== "") {
+      flush();
+      lines.push(`  ${stage.stage}${name}: ${problem}`);
     }
   }
+  flush();
   return lines;
 }
 
+/** What a profile handler wants at one of its turns. */
+function profilesText(profiles: readonly string[]): string {
+  return profiles.length === 0 ? "then no other profile" : `runs ${profiles.join(" and ")}`;
+}
+
 function renderProfile(profile: Profile): string[] {
-  const lines = [`  profile ${profile.profile}${profile.primary ? "" : " (not primary)"}`];
+  const role = profile.primary ? "" : profile.prefill ? " (computes the prompt for the primary one)" : " (not primary)";
+  const lines = [`  profile ${profile.profile}${role}`];
   for (const filter of profile.filters) {
     const removed = filter.removed.length === 0 ? "" : `, removed ${filter.removed.join(", ")}`;
     lines.push(`    filter ${filter.plugin?.name}: ${filter.after} of ${filter.before} stay${removed}`);

@@ -1,5 +1,5 @@
 import { errorText } from "@pointsman/core";
-import { TraceError } from "@pointsman/replay";
+import { CapacityError, TraceError } from "@pointsman/replay";
 import { ProgressBar } from "../replay/progress-bar.ts";
 import { renderReplay } from "../replay/render-replay.ts";
 import { replayJson } from "../replay/replay-json.ts";
@@ -24,8 +24,11 @@ export const replayCommand: Command = {
       return exitCode.ok;
     } catch (thrown: unknown) {
       progress.clear();
-      if (!(thrown instanceof TraceError || thrown instanceof ReplayConfigError)) throw thrown;
-      complain(thrown instanceof TraceError ? `epp replay: ${errorText(thrown)}` : errorText(thrown));
+      if (thrown instanceof ReplayConfigError) complain(errorText(thrown));
+      else if (thrown instanceof TraceError) complain(`epp replay: ${errorText(thrown)}`);
+      else if (thrown instanceof CapacityError) {
+        complain(`epp replay: ${errorText(thrown)}; give --rate-scale, or other --requests or --servers`);
+      } else throw thrown;
       return exitCode.badInput;
     }
   },

@@ -22,7 +22,10 @@ export const serveCommand: Command = {
       for (const problem of options.problems) complain(`epp: ${problem}`);
       return exitCode.badInput;
     }
-    const metrics = createPrometheusMetrics({ processMetrics: true });
+    const metrics = createPrometheusMetrics({
+      processMetrics: true,
+      deprecatedNames: options.deprecatedMetrics,
+    });
     const dropped = metrics.counter({
       name: "llm_d_epp_log_lines_dropped_total",
       help: "Log lines left out because too many had the same message.",

@@ -277,6 +277,12 @@ export const flagTable: readonly FlagSpec[] = [
     help: "Metrics of requests are a reason to read bodies and answers; false: what no plugin reads passes unread, and counts in no such metric (Pointsman).",
   },
   {
+    name: "deprecated-metrics",
+    kind: "boolean",
+    default: "true",
+    help: "Show metrics under the names of earlier llm-d releases, too (Pointsman).",
+  },
+  {
     name: "decision-log-size",
     kind: "integer",
     min: 0,

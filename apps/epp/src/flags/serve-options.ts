@@ -56,6 +56,8 @@ export interface ServeOptions {
   readonly decisionLogSize: number;
   /** Metrics of requests are a reason to read bodies and answers. */
   readonly requestMetrics: boolean;
+  /** Show metrics under the names of earlier releases of llm-d, too. */
+  readonly deprecatedMetrics: boolean;
   /** How the bodies of refusals are written. */
   readonly errorFormat: "text" | "json";
   readonly logLevel: LogLevel;
@@ -151,6 +153,7 @@ export function serveOptions(
     maxRequestBodyBytes: get("max-request-body-size"),
     decisionLogSize: get("decision-log-size"),
     requestMetrics: get("request-metrics"),
+    deprecatedMetrics: get("deprecated-metrics"),
     errorFormat: get<string>("error-format") === "json" ? "json" : "text",
     logLevel,
     warnings,

@@ -82,6 +82,18 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     load: () => import("@pointsman/data-parallel-profile-handler"),
   },
   {
+    type: "dcgm-data-source",
+    aliases: [],
+    packageName: "@pointsman/dcgm-data-source",
+    load: () => import("@pointsman/dcgm-data-source"),
+  },
+  {
+    type: "dcgm-extractor",
+    aliases: [],
+    packageName: "@pointsman/dcgm-extractor",
+    load: () => import("@pointsman/dcgm-extractor"),
+  },
+  {
     type: "decision-log-recorder",
     aliases: [],
     packageName: "@pointsman/decision-log-recorder",
@@ -134,6 +146,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     aliases: [],
     packageName: "@pointsman/endpoint-attribute-scorer",
     load: () => import("@pointsman/endpoint-attribute-scorer"),
+  },
+  {
+    type: "endpoint-notification-source",
+    aliases: [],
+    packageName: "@pointsman/endpoint-notification-source",
+    load: () => import("@pointsman/endpoint-notification-source"),
   },
   {
     type: "expected-latency-producer",
@@ -238,16 +256,52 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     load: () => import("@pointsman/mm-embeddings-cache-scorer"),
   },
   {
+    type: "models-data-extractor",
+    aliases: [],
+    packageName: "@pointsman/models-data-extractor",
+    load: () => import("@pointsman/models-data-extractor"),
+  },
+  {
+    type: "models-data-source",
+    aliases: [],
+    packageName: "@pointsman/models-data-source",
+    load: () => import("@pointsman/models-data-source"),
+  },
+  {
+    type: "multicluster-approx-prefix-cache-producer",
+    aliases: [],
+    packageName: "@pointsman/approx-prefix-cache-producer",
+    load: () => import("@pointsman/approx-prefix-cache-producer"),
+  },
+  {
+    type: "multicluster-file-discovery",
+    aliases: [],
+    packageName: "@pointsman/multicluster-file-discovery",
+    load: () => import("@pointsman/multicluster-file-discovery"),
+  },
+  {
     type: "multicluster-kv-cache-utilization-scorer",
     aliases: [],
     packageName: "@pointsman/multicluster-kv-cache-utilization-scorer",
     load: () => import("@pointsman/multicluster-kv-cache-utilization-scorer"),
   },
   {
+    type: "multicluster-metrics-data-source",
+    aliases: [],
+    packageName: "@pointsman/multicluster-metrics-data-source",
+    load: () => import("@pointsman/multicluster-metrics-data-source"),
+  },
+  {
+    type: "multicluster-metrics-extractor",
+    aliases: [],
+    packageName: "@pointsman/multicluster-metrics-extractor",
+    load: () => import("@pointsman/multicluster-metrics-extractor"),
+  },
+  {
     type: "multicluster-prefix-cache-scorer",
     aliases: [],
-    packageName: "@pointsman/multicluster-prefix-cache-scorer",
-    load: () => import("@pointsman/multicluster-prefix-cache-scorer"),
+    packageName: "@pointsman/prefix-cache-scorer",
+    load: () => import("@pointsman/prefix-cache-scorer"),
   },
   {
     type: "multicluster-queue-scorer",
@@ -258,8 +312,8 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
   {
     type: "multicluster-session-affinity-filter",
     aliases: [],
-    packageName: "@pointsman/multicluster-session-affinity-filter",
-    load: () => import("@pointsman/multicluster-session-affinity-filter"),
+    packageName: "@pointsman/session-affinity-filter",
+    load: () => import("@pointsman/session-affinity-filter"),
   },
   {
     type: "no-hit-lru-scorer",
@@ -410,6 +464,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     aliases: [],
     packageName: "@pointsman/topology-affinity-scorer",
     load: () => import("@pointsman/topology-affinity-scorer"),
+  },
+  {
+    type: "topology-extractor",
+    aliases: [],
+    packageName: "@pointsman/topology-extractor",
+    load: () => import("@pointsman/topology-extractor"),
   },
   {
     type: "utilization-detector",

@@ -61,6 +61,15 @@ test("every kind with packages is among the in-tree plugins", () => {
   );
 });
 
+test("a further type of a plugin has its own name and stability, and no former names", async () => {
+  const further = await new PluginRegistry(directory).resolve("multicluster-prefix-cache-scorer");
+  expect(further).toMatchObject({ type: "multicluster-prefix-cache-scorer", kind: "scorer", stability: "alpha" });
+  expect(await new PluginRegistry(directory).resolve("prefix-cache-scorer")).toMatchObject({
+    type: "prefix-cache-scorer",
+    stability: "beta",
+  });
+});
+
 test.each([...typeOfKind])(
   "a misspelt %s is answered with the nearest type and its package",
   async (_kind, builtin) => {

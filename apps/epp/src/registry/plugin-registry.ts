@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { PluginResolver, ResolveFailure } from "@pointsman/config";
-import { type AnyPluginDefinition, errorText, isPluginDefinition } from "@pointsman/core";
+import { type AnyPluginDefinition, errorText, isPluginDefinition, withVariants } from "@pointsman/core";
 import { type BuiltinPlugin, builtinPlugins } from "./builtins.gen.ts";
 
 /** A type that names a package: `@scope/name`, or a name with a slash or a leading dot is none of ours. */
@@ -48,12 +48,17 @@ export class PluginRegistry implements PluginResolver {
    * with package managers that link strictly, the app does not see it there by itself.
    */
   async #resolveBuiltin({
+    type,
     packageName,
     load: importModule,
   }: BuiltinPlugin): Promise<AnyPluginDefinition | ResolveFailure> {
-    const definition = await load(packageName, importModule);
-    if (isPluginDefinition(definition) || definition.kind !== "not-installed") return definition;
-    return findPackage(packageName, [this.#besideConfiguration]);
+    const loaded = await load(packageName, importModule);
+    const definition =
+      isPluginDefinition(loaded) || loaded.kind !== "not-installed"
+        ? loaded
+        : await findPackage(packageName, [this.#besideConfiguration]);
+    if (!isPluginDefinition(definition)) return definition;
+    return withVariants(definition).find((each) => each.type === type) ?? definition;
   }
 }
 

@@ -42,7 +42,10 @@ interface Pair {
 const promptSizes = [1000, 4000, 16_000, 64_000, undefined] as const;
 const shownRequests = 10;
 
-/** Compares what became of each request under two configurations. Requests that one of them did not serve are left out. */
+/**
+ * Compares what became of each request under two configurations. Requests of the warm-up and the cool-down of one of
+ * them, and those that one did not serve, are left out.
+ */
 export function compareReplays(
   first: Pick<ReplayOutcome, "policy" | "served">,
   second: Pick<ReplayOutcome, "policy" | "served">,
@@ -87,9 +90,9 @@ export function compareReplays(
   };
 }
 
-/** What became of a request that was served. */
+/** What became of a request that counts. */
 function viewOf(served: ServedRequest | undefined): RequestView | undefined {
-  if (served?.server === undefined || Number.isNaN(served.finishedMs)) return undefined;
+  if (served?.server === undefined || !served.counted || Number.isNaN(served.finishedMs)) return undefined;
   const { server, firstTokenMs, arrivalMs, cachedTokens } = served;
   return { server, ttftMs: firstTokenMs - arrivalMs, cachedTokens };
 }

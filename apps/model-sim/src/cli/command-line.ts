@@ -4,11 +4,13 @@ import {
   type ControlPatch,
   controlRanges,
   hangScopes,
+  kvTransferModes,
   refuseScopes,
 } from "../control/control-state.ts";
 import { type LogLevel, logLevels } from "../log.ts";
 import { type EngineName, engineNames } from "../metrics/metric-families.ts";
 import { type MetricsMode, metricsModes } from "../metrics/metrics-page.ts";
+import { serverRoles } from "../openai/transfer-request.ts";
 import {
   type ModelSimOptions,
   ModelSimOptionsError,
@@ -46,6 +48,10 @@ const controlNumberFlags: Readonly<Record<ControlNumber, { flag: string; help: s
     help: "end the connection after so many SSE events, or in the middle of a JSON body",
   },
   "cut.fraction": { flag: "cut-fraction", help: "fraction of answers that are cut" },
+  "kvTransfer.fraction": {
+    flag: "kv-transfer-failure-fraction",
+    help: "fraction of KV-cache transfers from other servers that fail",
+  },
   metricsPaddingBytes: { flag: "metrics-padding-bytes", help: "bytes of other series on /metrics" },
   slowFactor: { flag: "slow-factor", help: "multiplies the duration of engine steps" },
 };
@@ -65,6 +71,7 @@ export const flagSpecs: readonly FlagSpec[] = [
   { flag: "name", value: "text", default: undefined, help: "sent as x-model-sim-server (default: model-sim-<port>)" },
   { flag: "model", value: "text", default: "Qwen/Qwen3-8B", help: "the base model's name" },
   { flag: "engine", value: engineNames.join("|"), default: "vllm", help: "whose metric names to use" },
+  { flag: "role", value: serverRoles.join("|"), default: "both", help: "stages of disaggregated requests it takes" },
   {
     flag: "lora",
     value: "name,...",
@@ -74,6 +81,12 @@ export const flagSpecs: readonly FlagSpec[] = [
   ...numberFlags,
   ...Object.values(controlNumberFlags).map(({ flag, help }) => ({ flag, value: "number", default: undefined, help })),
   { flag: "hang", value: hangScopes.join("|"), default: undefined, help: "accept requests and never answer" },
+  {
+    flag: "kv-transfer-failure",
+    value: kvTransferModes.join("|"),
+    default: undefined,
+    help: "what becomes of a KV-cache transfer that fails: a 500, computing the prompt, no end",
+  },
   {
     flag: "metrics-mode",
     value: metricsModes.join("|"),
@@ -218,6 +231,7 @@ function readOptions(reader: FlagReader): ModelSimOptions {
   }
   const [host, name, model] = [reader.text("host"), reader.text("name"), reader.text("model")];
   const engine: EngineName | undefined = reader.choice("engine", engineNames);
+  const role = reader.choice("role", serverRoles);
   const lora = reader.text("lora");
   return {
     ...numbers,
@@ -225,6 +239,7 @@ function readOptions(reader: FlagReader): ModelSimOptions {
     ...(name === undefined ? {} : { name }),
     ...(model === undefined ? {} : { model }),
     ...(engine === undefined ? {} : { engine }),
+    ...(role === undefined ? {} : { role }),
     ...(lora === undefined ? {} : { loraAdapters: lora.split(",").map((adapter) => adapter.trim()) }),
     control: readControl(reader),
   };
@@ -244,6 +259,12 @@ function readControl(reader: FlagReader): ControlPatch {
   const hang = reader.choice("hang", hangScopes);
   const metrics: MetricsMode | undefined = reader.choice("metrics-mode", metricsModes);
   const refuse = reader.choice("refuse", refuseScopes);
+  const kvTransferMode = reader.choice("kv-transfer-failure", kvTransferModes);
+  const kvTransferFraction = number("kvTransfer.fraction");
+  const kvTransfer = {
+    ...(kvTransferMode === undefined ? {} : { mode: kvTransferMode }),
+    ...(kvTransferFraction === undefined ? {} : { fraction: kvTransferFraction }),
+  };
   const errors = {
     ...(status === undefined ? {} : { status }),
     ...(errorFraction === undefined ? {} : { fraction: errorFraction }),
@@ -260,6 +281,7 @@ function readControl(reader: FlagReader): ControlPatch {
     ...(hang === undefined ? {} : { hang }),
     ...(metrics === undefined ? {} : { metrics }),
     ...(refuse === undefined ? {} : { refuse }),
+    ...(Object.keys(kvTransfer).length === 0 ? {} : { kvTransfer }),
   };
 }
 

@@ -36,7 +36,7 @@ test("every problem of a patch is reported, with the nearest name for an unknown
   expect(
     problems({ slowfactor: 2, errors: { fraction: 2, state: 1 }, hang: "metric", metricsPaddingBytes: 1.5 }),
   ).toEqual([
-    'slowfactor is not a setting. Nearest: "slowFactor". Settings: errors, hang, cut, metrics, metricsPaddingBytes, slowFactor, refuse',
+    'slowfactor is not a setting. Nearest: "slowFactor". Settings: errors, hang, cut, metrics, metricsPaddingBytes, slowFactor, refuse, kvTransfer',
     'errors.state is not a setting. Nearest: "status". Settings: status, fraction',
     "errors.fraction must be a number from 0 to 1, not 2",
     'hang must be one of "all", "inference", "metrics" or null, not "metric"',

@@ -17,8 +17,13 @@ export interface ControlState {
   readonly slowFactor: number;
   /** Closes the listening socket; `all` also destroys the open connections. */
   readonly refuse: RefuseScope | null;
+  /** Breaks this fraction of the KV-cache transfers from other servers. */
+  readonly kvTransfer: { readonly mode: KvTransferMode; readonly fraction: number } | null;
 }
 
+export const kvTransferModes = ["fail", "recompute", "hang"] as const;
+/** A broken transfer ends its request with a 500, makes the server compute the prompt itself, or never ends. */
+export type KvTransferMode = (typeof kvTransferModes)[number];
 export const hangScopes = ["all", "inference", "metrics"] as const;
 export type HangScope = (typeof hangScopes)[number];
 export const refuseScopes = ["new", "all"] as const;
@@ -33,6 +38,7 @@ export interface ControlPatch {
   readonly metricsPaddingBytes?: number;
   readonly slowFactor?: number;
   readonly refuse?: RefuseScope | null;
+  readonly kvTransfer?: { readonly mode?: KvTransferMode; readonly fraction?: number } | null;
 }
 
 export const healthyControl: ControlState = {
@@ -43,6 +49,7 @@ export const healthyControl: ControlState = {
   metricsPaddingBytes: 0,
   slowFactor: 1,
   refuse: null,
+  kvTransfer: null,
 };
 
 const errorDefaults = { status: 503, fraction: 1 };
@@ -59,6 +66,7 @@ export type ControlNumber =
   | "errors.fraction"
   | "cut.afterChunks"
   | "cut.fraction"
+  | "kvTransfer.fraction"
   | "metricsPaddingBytes"
   | "slowFactor";
 
@@ -67,6 +75,7 @@ export const controlRanges: Readonly<Record<ControlNumber, NumberRange>> = {
   "errors.fraction": { min: 0, max: 1, integer: false },
   "cut.afterChunks": { min: 0, max: 1_000_000, integer: true },
   "cut.fraction": { min: 0, max: 1, integer: false },
+  "kvTransfer.fraction": { min: 0, max: 1, integer: false },
   metricsPaddingBytes: { min: 0, max: 67_108_864, integer: true },
   slowFactor: { min: 0.001, max: 1000, integer: false },
 };
@@ -101,6 +110,7 @@ export function applyControlPatch(
       : state.metricsPaddingBytes,
     slowFactor: has(document, "slowFactor") ? reader.number("slowFactor", document["slowFactor"]) : state.slowFactor,
     refuse: has(document, "refuse") ? reader.choiceOrNull("refuse", document["refuse"], refuseScopes) : state.refuse,
+    kvTransfer: has(document, "kvTransfer") ? readKvTransfer(reader, document["kvTransfer"]) : state.kvTransfer,
   };
   return problems.length > 0 ? { problems } : { state: next };
 }
@@ -129,6 +139,16 @@ function readCut(reader: PatchReader, value: unknown): ControlState["cut"] {
       ? reader.number("cut.afterChunks", object["afterChunks"])
       : cutDefaults.afterChunks,
     fraction: has(object, "fraction") ? reader.number("cut.fraction", object["fraction"]) : cutDefaults.fraction,
+  };
+}
+
+function readKvTransfer(reader: PatchReader, value: unknown): ControlState["kvTransfer"] {
+  if (value === null) return null;
+  const object = reader.object("kvTransfer", value, ["mode", "fraction"]);
+  if (object === undefined) return null;
+  return {
+    mode: has(object, "mode") ? (reader.choice("kvTransfer.mode", object["mode"], kvTransferModes) ?? "fail") : "fail",
+    fraction: has(object, "fraction") ? reader.number("kvTransfer.fraction", object["fraction"]) : 1,
   };
 }
 

@@ -121,6 +121,7 @@ export class Engine {
       lastTokenMs: undefined,
       cachedTokens: 0,
       producedTokens: 0,
+      promptBlocks: [],
       blocks: [],
       reservedBlocks: 0,
       computedTokens: 0,
@@ -136,6 +137,12 @@ export class Engine {
       this.#setAlarm();
     }
     return sequence;
+  }
+
+  /** How many tokens at the start of a prompt are in the cache. */
+  cachedTokens(promptTokens: number, promptKeys: Float64Array): number {
+    const { blockTokens } = this.#params;
+    return this.#cache.countHits(promptKeys, Math.floor((promptTokens - 1) / blockTokens)) * blockTokens;
   }
 
   /** Ends a request. A waiting one is gone at once; a running one gives its blocks back when the step ends. */
@@ -267,11 +274,26 @@ export class Engine {
     this.#reservedBlocks += sequence.reservedBlocks;
     sequence.cachedTokens = hits * blockTokens;
     sequence.computedTokens = sequence.cachedTokens;
+    this.#receive(sequence);
     sequence.state = "running";
     sequence.scheduledMs = atMs;
     this.#running.push(sequence);
     this.#observer.onScheduled(sequence);
     return true;
+  }
+
+  /** Fills blocks with what another server has sent, so that it is not computed here, and others can share it. */
+  #receive(sequence: Sequence): void {
+    const { receivedTokens = 0, promptTokens, promptKeys } = sequence.request;
+    const received = Math.min(receivedTokens, promptTokens - 1);
+    if (received <= sequence.computedTokens) return;
+    const { blockTokens } = this.#params;
+    const firstBlock = Math.floor(sequence.computedTokens / blockTokens);
+    for (let i = firstBlock; i < Math.floor(received / blockTokens); i += 1) {
+      this.#cache.publish(sequence.blocks[i] ?? 0, promptKeys[i] ?? 0);
+    }
+    sequence.cachedTokens = received;
+    sequence.computedTokens = received;
   }
 
   /** Puts prompt tokens into the step. Others can share the blocks they fill from then on. */
@@ -322,6 +344,10 @@ export class Engine {
         if (sequence.producedTokens === sequence.request.answer.tokens) {
           sequence.state = "finished";
           this.#open.delete(sequence);
+          if (sequence.request.keepsBlocks === true) {
+            const promptBlocks = Math.ceil(sequence.request.promptTokens / this.#params.blockTokens);
+            sequence.promptBlocks = sequence.blocks.slice(0, promptBlocks);
+          }
           this.#free(sequence);
           this.#observer.onEnd(sequence, atMs);
           continue;

@@ -10,6 +10,10 @@ export interface EngineRequest {
   readonly hasher: BlockHasher;
   readonly answer: Answer;
   readonly adapter: string | undefined;
+  /** Prompt tokens whose cache another server has sent; all but the last at most. Undefined = none. */
+  readonly receivedTokens?: number;
+  /** The blocks of the prompt are wanted by another server. */
+  readonly keepsBlocks?: boolean;
 }
 
 export interface EngineListener {
@@ -30,6 +34,8 @@ export interface EngineSequence {
   /** Prompt tokens found in the prefix cache; 0 until scheduled. */
   readonly cachedTokens: number;
   readonly producedTokens: number;
+  /** Blocks that the prompt was in, of a finished request that keeps them. */
+  readonly promptBlocks: readonly number[];
 }
 
 /** The engine's own, mutable view. */
@@ -40,6 +46,7 @@ export interface Sequence extends EngineSequence {
   lastTokenMs: number | undefined;
   cachedTokens: number;
   producedTokens: number;
+  promptBlocks: readonly number[];
   readonly listener: EngineListener;
   readonly blocks: number[];
   /** Blocks promised for the answer and not taken yet. */

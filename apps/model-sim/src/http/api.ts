@@ -53,6 +53,7 @@ export class Api {
       ["/v1/completions", this.#inference("completion")],
       ["/v1/chat/completions", this.#inference("chat")],
       ["/v1/models", { kind: "other", methods: { GET: (_, response) => this.#models(response) } }],
+      ["/query", { kind: "other", methods: { GET: (_, response) => this.#bootstrap(response) } }],
       ["/tokenize", { kind: "other", methods: { POST: (request, response) => this.#tokenize(request, response) } }],
       ["/health", { kind: "other", methods: { GET: (_, response) => void response.writeHead(200).end() } }],
       ["/metrics", metrics],
@@ -136,6 +137,11 @@ export class Api {
 
   #models(response: ServerResponse): void {
     sendJson(response, 200, modelList(this.#parts.served, this.#parts.startedUnixSeconds));
+  }
+
+  /** What Mooncake's bootstrap server says: the engine of each rank. */
+  #bootstrap(response: ServerResponse): void {
+    sendJson(response, 200, { "0": { engine_id: this.#parts.generation.engineId } });
   }
 
   async #tokenize(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,11 +1,12 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../clock.ts";
-import type { ControlState } from "../control/control-state.ts";
+import type { ControlState, KvTransferMode } from "../control/control-state.ts";
 import { FaultPlan } from "../control/fault-plan.ts";
 import { BlockHasher, hashPrompt } from "../engine/block-hasher.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { EngineRequest } from "../engine/sequence.ts";
-import { ApiError } from "../http/api-error.ts";
+import type { EngineRequest, EngineSequence } from "../engine/sequence.ts";
+import { ApiError, sendError, sendJsonText } from "../http/api-error.ts";
 import type { BodyReader } from "../http/body-reader.ts";
 import { parseJsonObject } from "../http/json-document.ts";
 import { mix32 } from "../random-stream.ts";
@@ -17,7 +18,8 @@ import {
   type ServedModels,
 } from "./generation-request.ts";
 import { ReplyText } from "./reply-text.ts";
-import { replyWriter } from "./reply-writer.ts";
+import { type ReplyWriter, replyWriter } from "./reply-writer.ts";
+import { readTransferRequest, type ServerRole } from "./transfer-request.ts";
 
 export interface GenerationSettings {
   readonly served: ServedModels;
@@ -25,6 +27,11 @@ export interface GenerationSettings {
   readonly streamIntervalTokens: number;
   readonly maxOpenRequests: number;
   readonly seed: number;
+  readonly role: ServerRole;
+  readonly kvTransferMs: number;
+  readonly kvTransferPer1kTokensMs: number;
+  /** Where other servers reach this one. */
+  address(): { readonly host: string; readonly port: number };
 }
 
 const maxRequestIdCharacters = 128;
@@ -37,6 +44,8 @@ export class GenerationService {
   readonly #bodies: BodyReader;
   readonly #control: () => ControlState;
   readonly #faults: FaultPlan;
+  /** Names this run of the server to others that fetch its KV cache. */
+  readonly engineId: string = randomUUID();
   #requests = 0;
   #openRequests = 0;
 
@@ -80,10 +89,17 @@ export class GenerationService {
       const message = `The control setting "errors" makes this request fail with status ${faults.errorStatus}.`;
       throw new ApiError(faults.errorStatus, message, { type: "InjectedError" });
     }
-    const generation = readGenerationRequest(kind, parseJsonObject(body), this.#settings.served);
+    const document = parseJsonObject(body);
+    const generation = readGenerationRequest(kind, document, this.#settings.served);
+    const transfer = readTransferRequest(document, this.#settings.role);
+    const id = this.#id(request);
     const engineRequest = this.#engineRequest(generation);
     if (response.destroyed) return;
-    const text = new ReplyText(kind, this.#id(request), Math.floor(this.#clock.unixSeconds()), generation.model);
+    const text = new ReplyText(kind, id, Math.floor(this.#clock.unixSeconds()), generation.model);
+    if (this.#declines(request, engineRequest, transfer.cacheHitThreshold)) {
+      decline(response, generation, text);
+      return;
+    }
     const { streamIntervalTokens } = this.#settings;
     const writer = replyWriter({
       response,
@@ -91,10 +107,63 @@ export class GenerationService {
       text,
       streamIntervalTokens,
       cutAfterChunks: faults.cutAfterChunks,
+      transferParams: transfer.keeps ? (sequence) => this.#transferParams(sequence, id) : undefined,
     });
+    const asked = { ...engineRequest, keepsBlocks: transfer.keeps };
+    if (transfer.receives) this.#receive(asked, writer, response, faults.kvTransfer);
+    else this.#submit(asked, writer, response);
+  }
+
+  #submit(engineRequest: EngineRequest, writer: ReplyWriter, response: ServerResponse): void {
     const sequence = this.#engine.submit(engineRequest, writer);
     response.on("close", () => this.#engine.abort(sequence));
     writer.begin();
+  }
+
+  /** Lets the time of a KV-cache transfer pass before the engine gets the request. */
+  #receive(
+    engineRequest: EngineRequest,
+    writer: ReplyWriter,
+    response: ServerResponse,
+    failure: KvTransferMode | undefined,
+  ): void {
+    if (failure === "hang") return;
+    const { kvTransferMs, kvTransferPer1kTokensMs } = this.#settings;
+    const alarm = this.#clock.alarm(() => {
+      if (response.destroyed) return;
+      if (failure === "fail") {
+        sendError(response, new ApiError(500, "The KV-cache transfer failed.", { type: "InjectedError" }));
+        return;
+      }
+      const receivedTokens = failure === "recompute" ? 0 : engineRequest.promptTokens - 1;
+      this.#submit({ ...engineRequest, receivedTokens }, writer, response);
+    });
+    response.on("close", () => alarm.clear());
+    alarm.set(this.#clock.nowMs() + kvTransferMs + (kvTransferPer1kTokensMs * engineRequest.promptTokens) / 1000);
+  }
+
+  /** Whether less of the prompt is cached than the client wants. The header forces it. */
+  #declines(request: IncomingMessage, engineRequest: EngineRequest, threshold: number | undefined): boolean {
+    if (request.headers["x-cache-threshold-finish-reason"] === "true") return true;
+    if (threshold === undefined) return false;
+    const { promptTokens, promptKeys } = engineRequest;
+    return this.#engine.cachedTokens(promptTokens, promptKeys) / promptTokens < threshold;
+  }
+
+  /** What a decode server needs to fetch the prompt's KV cache, as vLLM's NixlConnector names it. */
+  #transferParams(sequence: EngineSequence, requestId: string): object {
+    const { host, port } = this.#settings.address();
+    return {
+      do_remote_prefill: true,
+      do_remote_decode: false,
+      remote_block_ids: sequence.promptBlocks,
+      remote_engine_id: this.engineId,
+      remote_request_id: requestId,
+      remote_host: host,
+      remote_port: port,
+      remote_num_tokens: sequence.request.promptTokens,
+      tp_size: 1,
+    };
   }
 
   #engineRequest(generation: GenerationRequest): EngineRequest {
@@ -114,4 +183,17 @@ export class GenerationService {
     const high = mix32(this.#settings.seed).toString(16).padStart(8, "0");
     return `${high}${this.#requests.toString(16).padStart(8, "0")}`;
   }
+}
+
+/** Ends a request whose prompt is not cached well enough, before anything is computed. */
+function decline(response: ServerResponse, generation: GenerationRequest, text: ReplyText): void {
+  const usage = { promptTokens: generation.tokenIds.length, generatedTokens: 0, cachedTokens: 0 };
+  if (!generation.stream) {
+    sendJsonText(response, 200, text.full("", "cache_threshold", usage));
+    return;
+  }
+  response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
+  const chunk = text.chunk("", "cache_threshold", generation.continuousUsage ? usage : undefined);
+  const usageChunk = generation.includesUsage ? `data: ${text.usageChunk(usage)}\n\n` : "";
+  response.end(`data: ${chunk}\n\n${usageChunk}data: [DONE]\n\n`);
 }

@@ -6,7 +6,7 @@ export interface Usage {
   readonly cachedTokens: number;
 }
 
-type FinishReason = "stop" | "length";
+export type FinishReason = "stop" | "length" | "cache_threshold";
 
 /** Writes the JSON of one request's replies. */
 export class ReplyText {
@@ -22,8 +22,8 @@ export class ReplyText {
     this.#chunkStart = JSON.stringify({ id: this.#identity.id, object, created, model }).slice(0, -1);
   }
 
-  /** The whole reply. */
-  full(text: string, finishReason: FinishReason, usage: Usage): string {
+  /** The whole reply. `transfer`: what another server needs to fetch the prompt's KV cache. */
+  full(text: string, finishReason: FinishReason, usage: Usage, transfer?: object): string {
     const { id, created, model } = this.#identity;
     const answer =
       this.#kind === "chat"
@@ -36,6 +36,7 @@ export class ReplyText {
       model,
       choices: [{ ...answer, finish_reason: finishReason, stop_reason: null }],
       usage: usageObject(usage),
+      ...(transfer === undefined ? {} : { kv_transfer_params: transfer }),
     });
   }
 

@@ -11,6 +11,8 @@ export interface ReplyOptions {
   readonly streamIntervalTokens: number;
   /** Ends the connection after so many SSE events, or in the middle of a JSON body. Undefined = does not. */
   readonly cutAfterChunks: number | undefined;
+  /** Names the prompt's KV cache to other servers, in replies that are not streamed. */
+  readonly transferParams?: ((sequence: EngineSequence) => object) | undefined;
 }
 
 /** A listener that turns the engine's progress into an HTTP reply. */
@@ -41,9 +43,10 @@ class JsonReply implements ReplyWriter {
   begin(): void {}
 
   onFinish(sequence: EngineSequence): void {
-    const { response, text, cutAfterChunks } = this.#options;
+    const { response, text, cutAfterChunks, transferParams } = this.#options;
     const { answer } = sequence.request;
-    const json = text.full(answer.text(0, answer.tokens), answer.finishReason, usageOf(sequence));
+    const words = answer.text(0, answer.tokens);
+    const json = text.full(words, answer.finishReason, usageOf(sequence), transferParams?.(sequence));
     if (cutAfterChunks === undefined) {
       sendJsonText(response, 200, json);
       return;

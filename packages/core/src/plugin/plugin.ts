@@ -149,6 +149,8 @@ export interface PluginDefinition<P> {
   readonly type: string;
   /** Former names that work and warn. */
   readonly aliases?: readonly string[];
+  /** Further types of the same plugin, each with a stability of its own. */
+  readonly variants?: readonly { readonly type: string; readonly stability: PluginStability }[];
   readonly kind: PluginKind;
   readonly stability: PluginStability;
   /** One line for lists: what it keeps, what 1 and 0 mean, what it produces. */
@@ -175,6 +177,12 @@ export type AnyPluginDefinition = PluginDefinition<unknown>;
 export function definePlugin<P = undefined>(definition: PluginDefinition<P>): AnyPluginDefinition {
   // A registry calls `create` only with what this definition's own schema returned, so the parameter type is kept.
   return definition as AnyPluginDefinition;
+}
+
+/** The definitions of all types that a definition stands for: itself, then its variants. */
+export function withVariants(definition: AnyPluginDefinition): readonly AnyPluginDefinition[] {
+  const { variants = [], aliases: _, ...shared } = definition;
+  return [definition, ...variants.map((variant) => ({ ...shared, ...variant }))];
 }
 
 /** Tells whether a module's default export is a plugin definition. */

@@ -306,6 +306,8 @@ test("a decision record holds the request, its stages and the signals of the can
     ["producer", "slow-producer", undefined],
     ["Admission", "b", undefined],
     ["Admission", "a", undefined],
+    ["ProfilePicker", "all-profiles-handler", undefined],
+    ["ProfilePicker", "all-profiles-handler", undefined],
     ["PreRequest", "b", undefined],
     ["PreRequest", "a", undefined],
   ]);

@@ -45,6 +45,21 @@ test("a record names what each filter removed, each clamped score, the totals an
   ]);
 });
 
+test("a record tells at each of the profile handler's turns which profiles it named, and which one is for prefill", () => {
+  const { scheduler } = buildScheduler([{ name: "decode" }, { name: "prefill" }]);
+  const trace = newTrace();
+  scheduler.schedule(buildRequest(), [buildEndpoint(0)], trace);
+  const turns = describeDecision(trace).stages.filter(({ stage }) => stage === "ProfilePicker");
+  expect(turns.map(({ plugin, profiles }) => [plugin?.name, profiles])).toEqual([
+    ["all-profiles-handler", ["decode", "prefill"]],
+    ["all-profiles-handler", []],
+  ]);
+  expect(describeDecision(trace).profiles.map(({ profile, primary, prefill }) => [profile, primary, prefill])).toEqual([
+    ["decode", true, false],
+    ["prefill", false, true],
+  ]);
+});
+
 test("a profile that failed in its filters keeps its candidates, without totals or runner-up", () => {
   const none = named<Filter>({ filter: () => [] }, "none-filter");
   const { trace, view } = decide({ filters: [even, none], scorers: [{ plugin: named(upward), weight: 1 }] }, 4);

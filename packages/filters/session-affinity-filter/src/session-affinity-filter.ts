@@ -9,6 +9,7 @@ import {
 
 export const sessionAffinityFilter: AnyPluginDefinition = definePlugin<SessionAffinityParams>({
   type: "session-affinity-filter",
+  variants: [{ type: "multicluster-session-affinity-filter", stability: "alpha" }],
   kind: "filter",
   stability: "alpha",
   summary: "Keeps the endpoint that the request's session belongs to, all where there is none.",

@@ -1,4 +1,4 @@
-import { nearestName } from "@pointsman/core";
+import { errorText, nearestName } from "@pointsman/core";
 import { parseDocument } from "yaml";
 import { type FlagSpec, flagTable } from "./flag-table.ts";
 import type { GivenTexts } from "./parse-arguments.ts";
@@ -20,7 +20,12 @@ export function readConfiguration(text: string, name: string): ReadConfiguration
   const document = parseDocument(text, { prettyErrors: true });
   for (const error of document.errors) problems.push(`${prefix}: ${name}: ${error.message.split("\n", 1)[0]}`);
   if (problems.length > 0) return { given, problems };
-  const root: unknown = document.toJS({ maxAliasCount: 100 });
+  let root: unknown;
+  try {
+    root = document.toJS({ maxAliasCount: 100 });
+  } catch (thrown: unknown) {
+    return { given, problems: [`${prefix}: ${name}: ${errorText(thrown)}`] };
+  }
   if (root === null || root === undefined) return { given, problems };
   if (typeof root !== "object" || Array.isArray(root)) {
     return { given, problems: [`${prefix}: ${name}: is no map of settings`] };

@@ -23,6 +23,8 @@ export interface RelayOptions {
   /** A held relay has got its head, body bytes, its end or a failure. Called in the order they come. */
   readonly onHeld?: (relay: Relay) => void;
   onFirstByte(): void;
+  /** Before `ended` resolves. */
+  onEnd(end: RelayEnd): void;
 }
 
 interface HeldBlock {
@@ -42,7 +44,7 @@ export class Relay implements UpstreamListener {
   readonly #exchange: Exchange;
   readonly #options: RelayOptions;
   readonly #call: UpstreamCall;
-  readonly #releaseCancel: () => void;
+  #releaseCancel: () => void = () => {};
   readonly ended: Promise<RelayEnd>;
   #resolve!: (end: RelayEnd) => void;
   #holding: boolean;
@@ -238,6 +240,7 @@ export class Relay implements UpstreamListener {
     if (this.#over) return;
     this.#over = true;
     this.#releaseCancel();
+    this.#options.onEnd(end);
     this.#resolve(end);
   }
 }

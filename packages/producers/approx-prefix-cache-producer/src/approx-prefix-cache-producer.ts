@@ -31,6 +31,7 @@ const maxDumpedEndpoints = 100;
 
 export const approxPrefixCacheProducer: AnyPluginDefinition = definePlugin<ApproxPrefixCacheParams>({
   type: "approx-prefix-cache-producer",
+  variants: [{ type: "multicluster-approx-prefix-cache-producer", stability: "alpha" }],
   kind: "producer",
   stability: "beta",
   summary:

@@ -9,10 +9,14 @@ const priorObservations = 5;
 const memoryObservations = 50;
 /** No single observation says that an endpoint is more than e³ = 20 times faster or slower. */
 const maxLogRatio = 3;
+/** All observations together say no more than e⁵ = 150 times. */
+const maxLogSlowness = 5;
 /** Time in which a difference between own count and scraped count is averaged out. */
 const foreignMemoryMs = 2000;
 /** Answers shorter than this say little about the time of a step. */
 const minStepTokens = 8;
+/** An engine that says it has more requests is not believed. */
+const maxRequests = 1e6;
 
 /** What a decision expects of a request. */
 export interface DispatchPlan {
@@ -70,8 +74,9 @@ export class EndpointWork {
   #headSinceMs = 0;
   /** Milliseconds of prefill the endpoint has done, as expected. */
   #prefillDoneMs = 0;
-  /** Logarithm of how much slower than the pool the endpoint is. */
-  #slowness = 0;
+  /** How much slower than the pool the endpoint is, and its logarithm. */
+  #slowness = 1;
+  #logSlowness = 0;
   #observations = 0;
   #step: PrefillStep | undefined;
   /** Requests of others: scraped count less own count, averaged over time. */
@@ -87,7 +92,7 @@ export class EndpointWork {
 
   /** Factor on the pool's times. */
   get slowness(): number {
-    return Math.exp(this.#slowness);
+    return this.#slowness;
   }
 
   get cacheTrust(): number {
@@ -128,9 +133,10 @@ export class EndpointWork {
     return foreignMs + Math.abs(leftMs);
   }
 
-  /** Compares the engine's own count of requests with what was sent from here. */
+  /** Compares the engine's own count of requests with what was sent from here. Numbers that are no counts are passed over. */
   scraped(running: number, waiting: number, nowMs: number): void {
     const total = running + waiting;
+    if (!(running >= 0 && waiting >= 0 && total <= maxRequests)) return;
     const difference = total - this.#pending.length - this.#decoding;
     const elapsedMs = this.#foreignAtMs === undefined ? 0 : nowMs - this.#foreignAtMs;
     this.#foreignAtMs = nowMs;
@@ -171,8 +177,9 @@ export class EndpointWork {
     const { state } = dispatch;
     dispatch.state = "over";
     if (state === "pending") {
+      // The next one can be computed from now on; behind others, nothing changes for them.
+      if (this.#pending[0] === dispatch) this.#headSinceMs = nowMs;
       this.#removePending(dispatch);
-      this.#headSinceMs = nowMs;
     } else if (state === "decoding") {
       if (dispatch.plan.streams && outputTokens !== undefined && outputTokens >= minStepTokens) {
         const prefillMs = this.#prefillDoneMs - dispatch.prefillDoneMs;
@@ -187,7 +194,7 @@ export class EndpointWork {
 
   /** Notes how many of the tokens expected in the cache were there. */
   learnCache(expectedTokens: number, foundTokens: number): void {
-    if (expectedTokens > 0) this.#cacheTrust.add(Math.min(1, foundTokens / expectedTokens));
+    if (expectedTokens > 0) this.#cacheTrust.add(Math.max(0, Math.min(1, foundTokens / expectedTokens)));
   }
 
   /** Where no first token is seen, a prompt counts as computed when it should be. */
@@ -231,7 +238,12 @@ export class EndpointWork {
     const ratio = Math.log(ms / (this.#model.expectedPrefillMs(step.tokens, step.pairs) * this.slowness));
     this.#model.learnPrefill(step.tokens, step.pairs, ms / this.slowness);
     this.#observations = Math.min(memoryObservations, this.#observations + 1);
-    const bounded = Math.min(maxLogRatio, Math.max(-maxLogRatio, ratio));
-    this.#slowness += bounded / (this.#observations + priorObservations);
+    const moved = this.#logSlowness + bounded(ratio, maxLogRatio) / (this.#observations + priorObservations);
+    this.#logSlowness = bounded(moved, maxLogSlowness);
+    this.#slowness = Math.exp(this.#logSlowness);
   }
+}
+
+function bounded(value: number, limit: number): number {
+  return Math.min(limit, Math.max(-limit, value));
 }

@@ -34,6 +34,8 @@ const agreedCached = 0.6;
 /** Share of others' requests from which on they count: less is what the engine's count lags behind by. */
 const minForeignShare = 0.05;
 const maxDumpedEndpoints = 100;
+const maxPromptTokens = 1e8;
+const maxCacheTokens = 1e12;
 
 export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<ExpectedLatencyParams>({
   type: "expected-latency-producer",
@@ -85,23 +87,31 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
       return work;
     }
 
+    /** Prompts of unknown length count as empty: then what is queued decides. */
+    function promptTokensOf(request: InferenceRequest): number {
+      const tokens = prompts.get(request)?.totalTokens ?? 0;
+      return tokens >= 0 && tokens <= maxPromptTokens ? tokens : 0;
+    }
+
     /** Prompt tokens in the endpoint's cache. The last token of a prompt is always computed. */
     function cachedTokens(request: InferenceRequest, endpoint: Endpoint, promptTokens: number): number {
       const match = matches.get(request);
       const matched = match === undefined ? 0 : (match.matchedBlocks[endpoint.slot] ?? 0) * match.blockSizeTokens;
-      return matched > 0 ? Math.min(matched, promptTokens - 1) : 0;
+      return matched > 0 ? Math.min(matched, Math.max(0, promptTokens - 1)) : 0;
     }
 
     function cacheRoom(endpoint: Endpoint, nowMs: number): CacheRoom | undefined {
       const usage = cacheUsage.fresh(endpoint, nowMs);
       const tokens = (cacheBlocks.get(endpoint) ?? 0) * (cacheBlockTokens.get(endpoint) ?? 0) * model.tokenRatio;
-      return usage === undefined || !(tokens > 0) ? undefined : { capacityTokens: tokens, usedTokens: usage * tokens };
+      if (!(usage !== undefined && usage >= 0 && usage <= 1 && tokens > 0 && tokens <= maxCacheTokens))
+        return undefined;
+      return { capacityTokens: tokens, usedTokens: usage * tokens };
     }
 
     return {
       produce(request, endpoints) {
         const nowMs = host.clock.now();
-        const promptTokens = prompts.get(request)?.totalTokens ?? 0;
+        const promptTokens = promptTokensOf(request);
         const outputTokens = model.outputTokens(request.targetModel, request.body.maxOutputTokens);
         const length = slotTableLength(endpoints);
         const table = (): Float64Array => new Float64Array(length).fill(Number.NaN);
@@ -159,7 +169,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         writeExpected.set(request, undefined);
         if (target === undefined) return undefined;
         const work = workOf(target);
-        const promptTokens = prompts.get(request)?.totalTokens ?? 0;
+        const promptTokens = promptTokensOf(request);
         const cached = cachedTokens(request, target, promptTokens) * work.cacheTrust;
         const prefillMs = model.prefillMs(promptTokens - cached, cached);
         model.learnPrompt(promptTokens, prefillMs);
@@ -175,12 +185,22 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         return undefined;
       },
 
+      responseHeaders(request, _result, { status }) {
+        const dispatch = readDispatch.get(request);
+        if (dispatch === undefined || status === undefined || (status >= 200 && status < 300)) return;
+        // How fast an engine refuses says nothing of how fast it computes.
+        writeDispatch.set(request, undefined);
+        dispatch.work.end(dispatch, undefined, host.clock.now());
+      },
+
       responseBody(request, _result, event) {
         const dispatch = readDispatch.get(request);
         if (dispatch === undefined) return;
         const { plan, work } = dispatch;
         const nowMs = host.clock.now();
-        if (event.startOfStream && event.chunkBytes > 0 && plan.streams) {
+        // What comes whole and holds no event is no stream, whatever was asked for.
+        const isWhole = event.endOfStream && event.streamedEvents === 0;
+        if (event.startOfStream && event.chunkBytes > 0 && plan.streams && !isWhole) {
           metrics.observe(plan.ttftMs, nowMs - plan.sentAtMs);
           work.firstToken(dispatch, nowMs);
         }

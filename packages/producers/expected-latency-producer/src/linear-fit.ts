@@ -2,20 +2,27 @@
 const spreadGain = 0.02;
 /** Residuals beyond this many usual ones count less: Huber's rule. */
 const outlierSpreads = 3;
+/** Numbers beyond this are no measurement. Products of numbers below it keep the precision the update needs. */
+const maxMagnitude = 1e9;
 
 /**
  * A linear relation learned from samples one by one: recursive least squares that forgets old samples and gives those far
- * off less say. Coefficients never fall below 0: more work never takes less time.
+ * off less say. Coefficients never fall below 0: more work never takes less time. Samples that hold no plausible number
+ * are passed over, and what is not measured for long is doubted no more than at the start, so all numbers stay finite.
  *
  * Cost: O(n²) per sample for n coefficients, no allocation.
  */
 export class LinearFit {
   readonly coefficients: Float64Array;
   readonly #covariance: Float64Array;
+  /** Variances before the first sample: none grows beyond. */
+  readonly #priorVariances: Float64Array;
   readonly #gain: Float64Array;
   readonly #forgetting: number;
   /** Running mean of how far samples are off, in units of their usual error. */
   #spread = 1;
+  /** Samples learned from. */
+  samples = 0;
 
   /**
    * `prior` is the relation before the first sample, each coefficient off by up to `doubt` times itself. `memory` is the
@@ -26,7 +33,8 @@ export class LinearFit {
     this.coefficients = Float64Array.from(prior);
     this.#gain = new Float64Array(size);
     this.#covariance = new Float64Array(size * size);
-    for (let i = 0; i < size; i++) this.#covariance[i * size + i] = (prior[i]! * doubt) ** 2;
+    this.#priorVariances = this.coefficients.map((coefficient) => (coefficient * doubt) ** 2);
+    for (let i = 0; i < size; i++) this.#covariance[i * size + i] = this.#priorVariances[i]!;
     this.#forgetting = 1 - 1 / memory;
   }
 
@@ -37,10 +45,13 @@ export class LinearFit {
     return sum;
   }
 
-  /** Learns from one sample. `usualError` is the error that such a value usually has, above 0. */
+  /** Learns from one sample, unless a number in it is not finite or huge. `usualError` is the error that such a value usually has. */
   learn(features: ArrayLike<number>, value: number, usualError: number): void {
     const { coefficients } = this;
     const size = coefficients.length;
+    if (!(isPlausible(value) && isPlausible(usualError) && usualError > 0)) return;
+    for (let i = 0; i < size; i++) if (!isPlausible(features[i]!)) return;
+    this.samples++;
     const covariance = this.#covariance;
     const gain = this.#gain;
     const residual = value - this.at(features);
@@ -62,5 +73,28 @@ export class LinearFit {
         covariance[at] = (covariance[at]! - (gain[i]! * gain[j]!) / scale) / this.#forgetting;
       }
     }
+    this.#boundVariances();
   }
+
+  /** Forgetting makes variances grow for as long as samples tell nothing of a coefficient; rounding may turn them around. */
+  #boundVariances(): void {
+    const covariance = this.#covariance;
+    const size = this.coefficients.length;
+    for (let i = 0; i < size; i++) {
+      const variance = covariance[i * size + i]!;
+      const prior = this.#priorVariances[i]!;
+      if (variance > 0 && variance <= prior) continue;
+      // Its covariances shrink with it, so that correlations stay what they are.
+      const factor = variance > 0 ? Math.sqrt(prior / variance) : 0;
+      for (let j = 0; j < size; j++) {
+        covariance[i * size + j] = covariance[i * size + j]! * factor;
+        covariance[j * size + i] = covariance[i * size + j]!;
+      }
+      covariance[i * size + i] = prior;
+    }
+  }
+}
+
+function isPlausible(value: number): boolean {
+  return Math.abs(value) <= maxMagnitude;
 }

@@ -14,6 +14,10 @@ const memorySamples = 500;
 const priorOutputTokens = 200;
 /** Models whose answers' lengths are told apart; others share one mean. */
 const maxModels = 64;
+/** Longest answer that is believed. */
+const maxAnswerTokens = 1e6;
+/** How far apart the engine's count of tokens and the one here may be; beyond, one of them counts something else. */
+const maxTokenRatio = 50;
 
 /** Pairs of tokens that attend to each other when tokens are computed after cached ones. */
 export function attentionPairs(uncachedTokens: number, cachedTokens: number): number {
@@ -39,8 +43,6 @@ export class PoolModel {
   readonly #tokenRatio: RunningMean = new RunningMean(1, 100);
   /** Share of a prompt that some endpoint holds. */
   readonly #reuse: RunningMean = new RunningMean(0, 50);
-  prefillSamples = 0;
-  stepSamples = 0;
 
   /** Part of the time to a first token that is the same for all prompts. */
   get fixedMs(): number {
@@ -81,8 +83,8 @@ export class PoolModel {
 
   /** Expected length of an answer. */
   outputTokens(model: string, limitTokens: number | undefined): number {
-    const mean = this.#outputTokensByModel.get(model) ?? this.#outputTokens;
-    return Math.max(1, Math.min(mean.value, limitTokens ?? Number.POSITIVE_INFINITY));
+    const { value } = this.#outputTokensByModel.get(model) ?? this.#outputTokens;
+    return Math.max(1, limitTokens !== undefined && limitTokens < value ? limitTokens : value);
   }
 
   /** Time to the first tokens of prompts computed together, as expected before it is learned from. */
@@ -94,16 +96,15 @@ export class PoolModel {
     this.#prefillFeatures[1] = uncachedTokens;
     this.#prefillFeatures[2] = pairs / pairsUnit;
     this.#prefill.learn(this.#prefillFeatures, ms, 5 + 0.1 * ms);
-    this.prefillSamples++;
   }
 
   learnStep(contextTokens: number, ms: number): void {
     this.#stepFeatures[1] = contextTokens / contextUnit;
     this.#step.learn(this.#stepFeatures, ms, 0.5 + 0.1 * ms);
-    this.stepSamples++;
   }
 
   learnOutput(model: string, tokens: number): void {
+    if (!(tokens >= 0 && tokens <= maxAnswerTokens)) return;
     this.#outputTokens.add(tokens);
     let mean = this.#outputTokensByModel.get(model);
     if (mean === undefined) {
@@ -126,7 +127,8 @@ export class PoolModel {
   }
 
   learnTokenRatio(countedTokens: number, reportedTokens: number): void {
-    if (countedTokens > 0 && reportedTokens > 0) this.#tokenRatio.add(countedTokens / reportedTokens);
+    const ratio = countedTokens / reportedTokens;
+    if (ratio >= 1 / maxTokenRatio && ratio <= maxTokenRatio) this.#tokenRatio.add(ratio);
   }
 
   /** The relations for people who debug. */
@@ -137,10 +139,10 @@ export class PoolModel {
       fixedMs: fixedMs!,
       perTokenMs: perTokenMs!,
       perMillionPairsMs: perMillionPairsMs!,
-      prefillSamples: this.prefillSamples,
+      prefillSamples: this.#prefill.samples,
       stepMs: stepMs!,
       per1000ContextTokensMs: per1000ContextTokensMs!,
-      stepSamples: this.stepSamples,
+      stepSamples: this.#step.samples,
       meanOutputTokens: this.#outputTokens.value,
       tokenRatio: this.tokenRatio,
       reuse: this.reuse,

@@ -14,7 +14,9 @@ export class RunningMean {
     return this.#samples;
   }
 
+  /** A sample that is no finite number is passed over. */
   add(sample: number): void {
+    if (!Number.isFinite(sample)) return;
     this.#samples++;
     this.value += Math.max(this.#gain, 1 / this.#samples) * (sample - this.value);
   }

@@ -23,6 +23,7 @@ export function scoreMatch(
 
 export const prefixCacheScorer: AnyPluginDefinition = definePlugin<PrefixCacheScorerParams>({
   type: "prefix-cache-scorer",
+  variants: [{ type: "multicluster-prefix-cache-scorer", stability: "alpha" }],
   kind: "scorer",
   stability: "beta",
   summary: "1 = the endpoint's KV cache holds the whole prompt, 0 = nothing of its start.",

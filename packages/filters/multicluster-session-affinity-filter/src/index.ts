@@ -1,1 +1,0 @@
-export { multiclusterSessionAffinityFilter as default } from "./multicluster-session-affinity-filter.ts";

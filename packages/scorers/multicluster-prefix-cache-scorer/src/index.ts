@@ -1,1 +1,0 @@
-export { multiclusterPrefixCacheScorer as default } from "./multicluster-prefix-cache-scorer.ts";
