@@ -37,10 +37,15 @@ const levels: Readonly<Record<string, number>> = {
 
 /**
  * Plugins that stand on another plugin, which is loaded with them:
- * - messages of Vertex AI carry bodies of the OpenAI API.
+ * - messages of Vertex AI carry bodies of the OpenAI API;
+ * - sources of HTTP pages share parameters, addresses and TLS files; lists of clusters are endpoints files.
  */
 const pluginOnPlugin: Readonly<Record<string, string>> = {
   "@pointsman/vertexai-parser": "@pointsman/openai-parser",
+  "@pointsman/dcgm-data-source": "@pointsman/metrics-data-source",
+  "@pointsman/models-data-source": "@pointsman/metrics-data-source",
+  "@pointsman/multicluster-metrics-data-source": "@pointsman/metrics-data-source",
+  "@pointsman/multicluster-file-discovery": "@pointsman/file-discovery",
 };
 
 /** The root's tools, such as vitest, serve the tests of all packages. */

@@ -21,7 +21,8 @@ export interface NewPluginRequest {
 
 /** What the command line asks for; or what is wrong with it, as a text. */
 export type NewPluginCommand =
-  | { readonly run: "help" | "register" }
+  | { readonly run: "help" }
+  | { readonly run: "register" }
   | { readonly run: "write"; readonly request: NewPluginRequest }
   | { readonly problem: string };
 

@@ -11,17 +11,23 @@ import { type BenchCase, type BenchRun, isGap, type Row } from "./bench-case.ts"
 import { expectedLatencyCases } from "./cases/expected-latency.ts";
 import { extProcCases } from "./cases/ext-proc.ts";
 import { memoryCases } from "./cases/memory.ts";
+import { openLoopCases } from "./cases/open-loop.ts";
+import { pluginCases } from "./cases/plugins.ts";
 import { prefixCacheCases } from "./cases/prefix-cache.ts";
 import { scheduleCases } from "./cases/schedule.ts";
 import { scrapeCases } from "./cases/scrape.ts";
+import { stackCases } from "./cases/stack.ts";
 import { ChildProcesses } from "./child-processes.ts";
 import { commit, thisMachine } from "./machine.ts";
 import { type Report, renderReport } from "./report.ts";
 
 const allCases: readonly BenchCase[] = [
   ...extProcCases,
+  ...stackCases,
+  ...openLoopCases,
   ...scrapeCases,
   ...scheduleCases,
+  ...pluginCases,
   ...prefixCacheCases,
   ...expectedLatencyCases,
   ...memoryCases,

@@ -6,8 +6,14 @@ import type { Running } from "../e2e/running.ts";
 import { baselineConfig } from "./baseline-config.ts";
 import type { BenchRun } from "./bench-case.ts";
 
-/** How often each endpoint is scraped in every case. */
+/** How often each endpoint is scraped, where a case says nothing else. */
 export const scrapeIntervalMs = 50;
+
+/**
+ * A fresh process spends a good part of its first seconds of load on compiling what is hot. It gets this much of the
+ * load it will be measured under, before the first round, also with `--quick`.
+ */
+export const jitWarmMs = 8000;
 
 const pollErrors = "llm_d_epp_datalayer_poll_errors_total";
 
@@ -23,27 +29,40 @@ export interface EppUnderTest {
   readonly running: Running;
   readonly pid: number;
   readonly extProcPort: number;
+  /** `undefined` unless a flag asks for the built-in proxy. */
+  readonly httpProxyPort: number | undefined;
   /** Polls of endpoints that failed so far. Reads the metrics page, which costs the picker some time. */
   failedPolls(): Promise<number>;
 }
 
 /** Starts the picker and waits until it is ready. Without `transport`, on the default one. */
-export async function startEpp(bench: BenchRun, endpointsFile: string, transport?: string): Promise<EppUnderTest> {
+export async function startEpp(
+  bench: BenchRun,
+  endpointsFile: string,
+  options: {
+    readonly transport?: string;
+    readonly scrapeIntervalMs?: number;
+    readonly flags?: readonly string[];
+  } = {},
+): Promise<EppUnderTest> {
+  const { transport, flags = [] } = options;
   const configFile = join(bench.directory, "epp.yaml");
   writeFileSync(configFile, baselineConfig({ endpointsFile }));
   const running = bench.children.program("epp", parts.epp, [
     "serve",
     ...["--bind-address=127.0.0.1", "--grpc-port=0", "--grpc-health-port=0", "--metrics-port=0"],
     "--secure-serving=false",
-    `--refresh-metrics-interval=${scrapeIntervalMs}ms`,
+    `--refresh-metrics-interval=${options.scrapeIntervalMs ?? scrapeIntervalMs}ms`,
     `--config-file=${configFile}`,
     ...(transport === undefined ? [] : [`--ext-proc-transport=${transport}`]),
+    ...flags,
   ]);
   const ready = await running.json((value) => value["msg"] === "ready");
   return {
     running,
     pid: running.pid,
     extProcPort: Number(ready["extProc"]),
+    httpProxyPort: ready["proxy"] === undefined ? undefined : Number(ready["proxy"]),
     async failedPolls() {
       const page = await (await fetch(`http://127.0.0.1:${Number(ready["metrics"])}/metrics`)).text();
       if (!page.includes(`# TYPE ${pollErrors} counter`)) throw new Error(`the picker has no metric ${pollErrors}`);

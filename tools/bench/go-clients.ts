@@ -1,22 +1,12 @@
-import { parts } from "../e2e/parts.ts";
 import type { Running } from "../e2e/running.ts";
-import type { BenchRun } from "./bench-case.ts";
-
-/** A program that is there, or why it is not. */
-export type Part = { readonly path: string } | { readonly missing: string };
-
-function find(path: () => string): Part {
-  try {
-    return { path: path() };
-  } catch (thrown: unknown) {
-    return { missing: thrown instanceof Error ? thrown.message : String(thrown) };
-  }
-}
+import type { BenchRun, Row } from "./bench-case.ts";
+import { jitWarmMs } from "./epp-under-test.ts";
+import { findProgram, type Part } from "./programs.ts";
 
 /** The grpc-go load client. */
-export const findExtload = (): Part => find(parts.extload);
+export const findExtload = (): Part => findProgram("POINTSMAN_EXTLOAD", "the ext_proc load client");
 /** The grpc-go echo: the least that an ext_proc server in grpc-go can do. */
-export const findExtecho = (): Part => find(parts.extecho);
+export const findExtecho = (): Part => findProgram("POINTSMAN_EXTECHO", "the grpc-go echo");
 
 /** One run of the load client against one server. */
 export interface Load {
@@ -26,6 +16,8 @@ export interface Load {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuMsPerRequest: number;
+  /** CPU time of the server by time. */
+  readonly cores: number;
   readonly firstError: string;
 }
 
@@ -59,8 +51,27 @@ export async function load(
     p50Ms: value("p50_ms"),
     p99Ms: value("p99_ms"),
     cpuMsPerRequest: value("server_cpu_ms_per_req"),
+    cores: value("server_cores"),
     firstError,
   };
+}
+
+/** Gives a fresh server its first load, of which nothing is kept. */
+export async function warmUp(
+  bench: BenchRun,
+  extload: string,
+  target: { readonly port: number; readonly pid: number },
+  flags: readonly string[],
+): Promise<void> {
+  await load(bench, extload, target, { warmMs: 0, measuredMs: jitWarmMs }, flags);
+}
+
+/** A row if requests failed, with the first error. */
+export function errorRows(name: string, who: string, loads: readonly Load[]): Row[] {
+  const errors = loads.reduce((sum, each) => sum + each.errors, 0);
+  if (errors === 0) return [];
+  const first = loads.find((each) => each.errors > 0)?.firstError ?? "";
+  return [{ case: name, quantity: `${who}: errors`, kind: "failed", why: `${errors} requests failed. ${first}` }];
 }
 
 /** Starts the echo on a free port. */

@@ -18,7 +18,10 @@ interface GoFigures {
 }
 
 /** One request as a proxy sends it: the kinds of the replies, and the status of its end. */
-function exchange(client: Client, number: number): Promise<{ readonly kinds: readonly string[]; readonly code: number }> {
+function exchange(
+  client: Client,
+  number: number,
+): Promise<{ readonly kinds: readonly string[]; readonly code: number }> {
   return new Promise((resolve, reject) => {
     const stream: ClientDuplexStream<Buffer, Buffer> = client.makeBidiStreamRequest(
       method,
@@ -29,9 +32,7 @@ function exchange(client: Client, number: number): Promise<{ readonly kinds: rea
     );
     const kinds: string[] = [];
     let sawAnswer = false;
-    stream.write(
-      requestHeaders({ ":method": "POST", ":path": "/v1/completions", "content-type": "application/json" }),
-    );
+    stream.write(requestHeaders({ ":method": "POST", ":path": "/v1/completions", "content-type": "application/json" }));
     stream.write(
       requestBody(Buffer.from(JSON.stringify({ model: "Qwen/Qwen3-8B", stream: true, prompt: `prompt ${number}` }))),
     );

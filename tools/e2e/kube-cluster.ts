@@ -35,7 +35,9 @@ export class KubeCluster {
     const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
     writeFileSync(this.#file("sa.key"), privateKey.export({ type: "pkcs1", format: "pem" }));
     writeFileSync(this.#file("sa.pub"), publicKey.export({ type: "spki", format: "pem" }));
-    const tokens = users.map((user) => `${user}-token,${user},uid-${user}${user === "admin" ? ',"system:masters"' : ""}`);
+    const tokens = users.map(
+      (user) => `${user}-token,${user},uid-${user}${user === "admin" ? ',"system:masters"' : ""}`,
+    );
     writeFileSync(this.#file("tokens.csv"), `${tokens.join("\n")}\n`);
     await this.startEtcd();
     await this.startApi();
@@ -50,7 +52,15 @@ export class KubeCluster {
       ...["--listen-client-urls", client, "--advertise-client-urls", client],
       ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `default=${peer}`],
     ]);
-    await until("etcd answers", () => fetch(`${client}/health`).then(({ ok }) => ok, () => false), 30_000);
+    await until(
+      "etcd answers",
+      () =>
+        fetch(`${client}/health`).then(
+          ({ ok }) => ok,
+          () => false,
+        ),
+      30_000,
+    );
   }
 
   /** Starts the API server; it answers afterwards. */
@@ -61,14 +71,29 @@ export class KubeCluster {
     this.#api = new Running("kube-apiserver", parts.kubeApiserver(), [
       `--etcd-servers=http://127.0.0.1:${this.#etcdPort}`,
       ...["--bind-address=127.0.0.1", `--secure-port=${this.#port}`, `--cert-dir=${this.#file("certs")}`],
-      ...["--service-account-issuer=https://kubernetes.default.svc", `--service-account-key-file=${this.#file("sa.pub")}`],
+      ...[
+        "--service-account-issuer=https://kubernetes.default.svc",
+        `--service-account-key-file=${this.#file("sa.pub")}`,
+      ],
       `--service-account-signing-key-file=${this.#file("sa.key")}`,
       ...[`--token-auth-file=${this.#file("tokens.csv")}`, "--authorization-mode=RBAC"],
-      ...["--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none", "--service-cluster-ip-range=10.96.0.0/16"],
+      ...[
+        "--disable-admission-plugins=ServiceAccount",
+        "--endpoint-reconciler-type=none",
+        "--service-cluster-ip-range=10.96.0.0/16",
+      ],
       // As production does, connections and watches end now and then.
       ...["--request-timeout=15s", "--min-request-timeout=60", "--goaway-chance=0.01", "--profiling=false"],
     ]);
-    await until("the API server is ready", () => this.get("/readyz").then(({ status }) => status === 200, () => false), 90_000);
+    await until(
+      "the API server is ready",
+      () =>
+        this.get("/readyz").then(
+          ({ status }) => status === 200,
+          () => false,
+        ),
+      90_000,
+    );
   }
 
   async stopApi(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
@@ -112,7 +137,12 @@ users: [{name: ${user}, user: {token: ${user}-token}}]
     const folder = join(root, "apps/epp/deploy/crds");
     for (const file of files.length === 0 ? readdirSync(folder) : files) {
       const text = readFileSync(join(folder, file), "utf8");
-      const { status, body } = await this.send("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", text, "admin");
+      const { status, body } = await this.send(
+        "POST",
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        text,
+        "admin",
+      );
       if (status !== 201) throw new Error(`${file}: ${status} ${JSON.stringify(body)}`);
       const spec = body["spec"] as { group: string; names: { plural: string }; versions: { name: string }[] };
       const path = `/apis/${spec.group}/${spec.versions[0]!.name}/namespaces/${namespace}/${spec.names.plural}`;
@@ -177,10 +207,22 @@ users: [{name: ${user}, user: {token: ${user}-token}}]
   async send(method: string, path: string, body: unknown, user: User): Promise<Reply> {
     this.#agent ??= new Agent({ ca: readFileSync(this.#file("certs/apiserver.crt")), keepAlive: true, maxSockets: 16 });
     const agent = this.#agent;
-    const type = typeof body === "string" ? "application/yaml" : method === "PATCH" ? "application/merge-patch+json" : "application/json";
+    const type =
+      typeof body === "string"
+        ? "application/yaml"
+        : method === "PATCH"
+          ? "application/merge-patch+json"
+          : "application/json";
     return await new Promise((resolve, reject) => {
       const sent = request(
-        { host: "127.0.0.1", port: this.#port, path, method, agent, headers: { authorization: `Bearer ${user}-token`, "content-type": type, accept: "application/json" } },
+        {
+          host: "127.0.0.1",
+          port: this.#port,
+          path,
+          method,
+          agent,
+          headers: { authorization: `Bearer ${user}-token`, "content-type": type, accept: "application/json" },
+        },
         (response) => {
           const chunks: Buffer[] = [];
           response.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -188,7 +230,10 @@ users: [{name: ${user}, user: {token: ${user}-token}}]
           response.on("end", () => {
             const text = Buffer.concat(chunks).toString();
             const isJson = text.startsWith("{");
-            resolve({ status: response.statusCode ?? 0, body: isJson ? (JSON.parse(text) as Record<string, unknown>) : { text } });
+            resolve({
+              status: response.statusCode ?? 0,
+              body: isJson ? (JSON.parse(text) as Record<string, unknown>) : { text },
+            });
           });
         },
       );

@@ -22,7 +22,9 @@ export async function healthOf(port: number, services: readonly string[]): Promi
       );
     });
   try {
-    return Object.fromEntries(await Promise.all(services.map(async (service) => [service, await check(service)] as const)));
+    return Object.fromEntries(
+      await Promise.all(services.map(async (service) => [service, await check(service)] as const)),
+    );
   } finally {
     client.close();
   }

@@ -27,7 +27,10 @@ export async function createPod(cluster: KubeCluster, name: string, options: Pod
         {
           name: "vllm",
           image: "registry.example/vllm:v1",
-          env: Array.from({ length: environment }, (_, i) => ({ name: `SETTING_${i}`, value: `value of the setting ${i}` })),
+          env: Array.from({ length: environment }, (_, i) => ({
+            name: `SETTING_${i}`,
+            value: `value of the setting ${i}`,
+          })),
         },
       ],
     },
@@ -77,7 +80,12 @@ export async function putPool(
   else await cluster.must("PUT", `${poolsPath}/${name}`, { ...body, spec });
 }
 
-export async function createObjective(cluster: KubeCluster, name: string, pool: string, priority?: number): Promise<void> {
+export async function createObjective(
+  cluster: KubeCluster,
+  name: string,
+  pool: string,
+  priority?: number,
+): Promise<void> {
   await cluster.must("POST", objectivesPath, {
     apiVersion: "llm-d.ai/v1alpha2",
     kind: "InferenceObjective",
@@ -86,7 +94,12 @@ export async function createObjective(cluster: KubeCluster, name: string, pool: 
   });
 }
 
-export async function createRewrite(cluster: KubeCluster, name: string, pool: string, rules: readonly unknown[]): Promise<void> {
+export async function createRewrite(
+  cluster: KubeCluster,
+  name: string,
+  pool: string,
+  rules: readonly unknown[],
+): Promise<void> {
   await cluster.must("POST", rewritesPath, {
     apiVersion: "llm-d.ai/v1alpha2",
     kind: "InferenceModelRewrite",

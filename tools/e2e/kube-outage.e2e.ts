@@ -64,7 +64,9 @@ test("what happened meanwhile is caught up with: a pod that vanished without a t
   await cluster.startApi();
   const upAtMs = performance.now();
   await epp.has(["a-rank-0", "c-rank-0"], 30_000);
-  console.log(`a deletion that was missed was noticed ${(performance.now() - upAtMs).toFixed(0)} ms after the API server was ready`);
+  console.log(
+    `a deletion that was missed was noticed ${(performance.now() - upAtMs).toFixed(0)} ms after the API server was ready`,
+  );
   await createPod(cluster, "d");
   await setPodStatus(cluster, "c", { ready: false });
   await epp.has(["a-rank-0", "d-rank-0"]);

@@ -78,7 +78,7 @@ export class KubePicker {
   }
 
   /** Waits until exactly these are its endpoints; returns how long it took, ms. */
-  async has(expected: readonly string[], timeoutMs = 15_000): Promise<number> {
+  async has(expected: readonly string[], timeoutMs = 30_000): Promise<number> {
     const wanted = [...expected].sort().join(" ");
     const startedAtMs = performance.now();
     let last = "";
@@ -92,7 +92,8 @@ export class KubePicker {
         timeoutMs,
       );
     } catch {
-      throw new Error(`${this.name} has [${last.slice(0, 500)}] and not [${wanted.slice(0, 500)}]:\n${this.running.lines.slice(-30).join("\n")}`);
+      const log = this.running.lines.filter((line) => !line.includes("metrics-data-source")).slice(-20);
+      throw new Error(`${this.name} has [${last.slice(0, 300)}] and not [${wanted.slice(0, 300)}]:\n${log.join("\n")}`);
     }
     return performance.now() - startedAtMs;
   }

@@ -18,7 +18,8 @@ const replica = (name: string, options: PickerOptions = {}): KubePicker => {
 };
 const leads = async (picker: KubePicker): Promise<boolean> => (await picker.metric("llm_d_epp_leader")) === 1;
 const health = (picker: KubePicker) => healthOf(picker.ports.health, healthServices);
-const lease = async (): Promise<Record<string, unknown>> => (await cluster.get(leasePath)).body["spec"] as Record<string, unknown>;
+const lease = async (): Promise<Record<string, unknown>> =>
+  (await cluster.get(leasePath)).body["spec"] as Record<string, unknown>;
 
 beforeAll(async () => {
   await cluster.start();
@@ -100,7 +101,11 @@ test("a leader cut off from the API server is unready before its lease has run o
   const atMs = performance.now();
   cluster.signalApi("SIGSTOP");
   try {
-    await until("it is not ready", async () => (await health(cutOff).catch(() => undefined))?.[extProc] !== "SERVING", 20_000);
+    await until(
+      "it is not ready",
+      async () => (await health(cutOff).catch(() => undefined))?.[extProc] !== "SERVING",
+      20_000,
+    );
     const tookMs = performance.now() - atMs;
     console.log(`cut off from the API server: unready after ${(tookMs / 1000).toFixed(1)} s`);
     expect(tookMs).toBeGreaterThan(7_500);

@@ -16,7 +16,10 @@ export const inspectedEnvironment: Readonly<Record<string, string>> = { NODE_OPT
 /** Collects garbage in a process that was started with {@link inspectedEnvironment}, then asks what it holds. */
 export async function memoryOf(running: Running): Promise<ProcessMemory> {
   // A script that starts Node twice has said it twice; the last one serves.
-  const url = running.lines.findLast((line) => line.startsWith("Debugger listening on "))?.split(" ").at(-1);
+  const url = running.lines
+    .findLast((line) => line.startsWith("Debugger listening on "))
+    ?.split(" ")
+    .at(-1);
   if (url === undefined) throw new Error(`${running.name} has no inspector; it said:\n${running.lines.join("\n")}`);
   const socket = new WebSocket(url);
   await new Promise<void>((resolve, reject) => {

@@ -13,7 +13,7 @@ import { replyKind, requestBody, requestHeaders } from "../bench/ext-proc-messag
 import type { FuzzRandom } from "../fuzz/fuzz-random.ts";
 import { frameSequence } from "../fuzz/inputs/http2-frames.ts";
 import { mutate } from "../fuzz/mutate.ts";
-import { type Stack, post } from "./stack.ts";
+import { post, type Stack } from "./stack.ts";
 
 const model = "Qwen/Qwen3-8B";
 const method = requestBlock("/envoy.service.ext_proc.v3.ExternalProcessor/Process");
@@ -37,7 +37,12 @@ const pause = (timeMs: number): Promise<void> => new Promise((resolve) => setTim
 
 function chat(random: FuzzRandom, maxTokens: number): string {
   const question = `question ${random.below(prompts)} `.repeat(30);
-  return JSON.stringify({ model, stream: true, max_tokens: maxTokens, messages: [{ role: "user", content: question }] });
+  return JSON.stringify({
+    model,
+    stream: true,
+    max_tokens: maxTokens,
+    messages: [{ role: "user", content: question }],
+  });
 }
 
 function expectDone(status: number, text: string): void {

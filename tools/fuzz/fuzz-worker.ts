@@ -79,7 +79,12 @@ async function run(): Promise<FuzzReport> {
   let baseBytes: number | undefined;
   let grownBytes = 0;
   let inputs = 0;
-  const report = (failure: FuzzReport["failure"]): FuzzReport => ({ inputs, slowestMs, heldBytes: grownBytes, failure });
+  const report = (failure: FuzzReport["failure"]): FuzzReport => ({
+    inputs,
+    slowestMs,
+    heldBytes: grownBytes,
+    failure,
+  });
   const warmUp = { ms: startMs + work.timeMs * warmUpPart, inputs: work.maxInputs * warmUpPart };
   const look = async (): Promise<FuzzReport | undefined> => {
     await setImmediate();

@@ -4,7 +4,7 @@ const edges = [0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x800
 
 /** Changes an input at a few places. The result has at most `maxBytes`. */
 export function mutate(input: Uint8Array, other: Uint8Array, random: FuzzRandom, maxBytes: number): Buffer {
-  let bytes = Buffer.from(input);
+  let bytes: Buffer = Buffer.from(input);
   for (let changes = 1 + random.below(random.pick([1, 2, 4, 8])); changes > 0; changes--) {
     bytes = change(bytes, other, random);
   }

@@ -175,6 +175,7 @@ export const absentMetrics: ReadonlyMap<string, string> = new Map([
 /** Series beyond the specification, on every page of the test's configurations. */
 export const ownMetrics: ReadonlySet<string> = new Set([
   "known_endpoints",
+  "config_info",
   "plugin_failures_total",
   "http2_violations_total",
 ]);

@@ -30,6 +30,11 @@ export interface LoadOptions {
   /** Accept plugins of stability alpha. */
   readonly allowExperimental: boolean;
   readonly environment: PluginEnvironment;
+  /**
+   * The graph at work that the new one is to replace. Plugins of the same name, type and parameters are taken over with
+   * what they have learned; both graphs have to be disposed.
+   */
+  readonly replaces?: PluginGraph;
 }
 
 /** What loading a configuration came to. */
@@ -61,6 +66,7 @@ export async function loadConfig(input: ConfigInput | undefined, options: LoadOp
   const loader = new PluginLoader({
     ...options,
     baseDirectory: input?.baseDirectory ?? ".",
+    atWork: options.replaces?.atWork ?? new Map(),
     problems,
     flowControlRefused: stated.featureGates.get("flowControl") === true,
     incomplete: stated.incomplete,

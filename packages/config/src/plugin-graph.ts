@@ -18,6 +18,7 @@ import {
   type Scorer,
 } from "@pointsman/core";
 import { type CreatedPlugin, isCreated, type LoadedPlugin, namedPlugin, pluginInRole } from "./loaded-plugin.ts";
+import type { OwnedPlugin } from "./owned-plugin.ts";
 import type { PluginLoader } from "./plugin-loader.ts";
 import type { WiredProfile } from "./wire-profiles.ts";
 import type { Wiring } from "./wiring.ts";
@@ -54,7 +55,12 @@ export interface PluginGraph {
   readonly featureGates: ReadonlyMap<string, boolean>;
   /** Attributes that plugins at work read, each once, in plugin order. */
   readonly consumed: readonly AttributeKey<unknown>[];
-  /** Disposes all plugins, the last created first, and stops their timers. Calling it again does nothing. Never rejects. */
+  /** The instances by name, for a later load to take over those that did not change. */
+  readonly atWork: ReadonlyMap<string, OwnedPlugin>;
+  /**
+   * Disposes all plugins, the last created first, and stops their timers; those that another graph took over stay at work.
+   * Calling it again does nothing. Never rejects.
+   */
   dispose(): Promise<void>;
 }
 
@@ -86,6 +92,7 @@ export function buildGraph(
     saturationDetector: saturationDetector === undefined ? undefined : inRole(saturationDetector, "saturationDetector"),
     featureGates,
     consumed: [...new Set(read.map((key) => internAttribute(key)))],
+    atWork: loader.created,
     dispose: () => loader.dispose(),
   };
 }

@@ -4,16 +4,19 @@ import {
   createHost,
   errorText,
   type HostEnvironment,
+  type PluginInstance,
   type Timers,
 } from "@pointsman/core";
 import { checkParameters, parameterPlace } from "./check-parameters.ts";
 import type { ConfigNode, Place } from "./config-node.ts";
 import { ProblemList } from "./config-problem.ts";
 import type { LoadedPlugin } from "./loaded-plugin.ts";
+import { OwnedPlugin } from "./owned-plugin.ts";
 import { OwnedTimers } from "./owned-timers.ts";
 import { isResolveFailure, type PluginResolver, type ResolveFailure } from "./plugin-resolver.ts";
 import { listNames, printable, quote } from "./quote.ts";
 import { orderByReferences } from "./reference-order.ts";
+import { sameValue } from "./same-value.ts";
 import type { Stated, StatedPlugin } from "./stated-config.ts";
 import { flowControlTypes } from "./unavailable-types.ts";
 
@@ -33,6 +36,8 @@ export interface PluginLoaderOptions {
   readonly flowControlRefused: boolean;
   /** Names of plugins may be missing from what could be read. */
   readonly incomplete: boolean;
+  /** Plugins at work, by name: one that would be made just the same is taken over with what it has learned. */
+  readonly atWork: ReadonlyMap<string, OwnedPlugin>;
 }
 
 /** Why a plugin is added that the file does not declare. */
@@ -54,7 +59,7 @@ export class PluginLoader {
   readonly #problems: ProblemList;
   readonly #byName = new Map<string, LoadedPlugin>();
   readonly #resolved = new Map<string, Promise<AnyPluginDefinition | ResolveFailure>>();
-  readonly #created: { readonly plugin: LoadedPlugin; readonly timers: OwnedTimers }[] = [];
+  readonly #created: OwnedPlugin[] = [];
 
   constructor(options: PluginLoaderOptions) {
     this.#options = options;
@@ -165,16 +170,17 @@ export class PluginLoader {
     return undefined;
   }
 
-  /** Disposes all instances, the last created first, and stops their timers. What fails is logged. */
+  /** The instances by name, for a later load to take over. */
+  get created(): ReadonlyMap<string, OwnedPlugin> {
+    return new Map(this.#created.map((plugin) => [plugin.name, plugin]));
+  }
+
+  /**
+   * Lets go of all instances, the last created first: those that nobody else holds are disposed and their timers stopped.
+   * What fails is logged.
+   */
   async dispose(): Promise<void> {
-    for (const { plugin, timers } of this.#created.splice(0).reverse()) {
-      try {
-        await plugin.instance?.dispose?.();
-      } catch (thrown) {
-        this.#options.environment.logger.error({ plugin: plugin.name, err: thrown }, "plugin failed to dispose");
-      }
-      timers.stopAll();
-    }
+    for (const plugin of this.#created.splice(0).reverse()) await plugin.letGo(this.#options.environment.logger);
   }
 
   #helpWithName(name: string): string {
@@ -276,6 +282,16 @@ export class PluginLoader {
     const { definition, name, params, label } = plugin;
     if (definition === undefined || plugin.references.some(({ value }) => this.find(value)?.instance === undefined))
       return;
+    const references = plugin.references
+      .map(({ value }) => this.find(value)?.instance)
+      .filter((made) => made !== undefined);
+    const known = this.#options.atWork.get(name);
+    if (known !== undefined && isMadeOf(known, definition, params, references)) {
+      known.hold();
+      this.#created.push(known);
+      plugin.instance = known.instance;
+      return;
+    }
     const { environment, baseDirectory } = this.#options;
     const timers = new OwnedTimers(environment.timersFor(name));
     try {
@@ -293,8 +309,9 @@ export class PluginLoader {
       const instance: unknown = definition.create(params, host);
       if (typeof instance !== "object" || instance === null) throw new Error("create returned no instance");
       // What a definition's `create` returns, checked to be an object.
-      plugin.instance = instance as NonNullable<LoadedPlugin["instance"]>;
-      this.#created.push({ plugin, timers });
+      const made = instance as NonNullable<LoadedPlugin["instance"]>;
+      plugin.instance = made;
+      this.#created.push(new OwnedPlugin({ name, definition, params, instance: made, references }, timers));
     } catch (thrown) {
       timers.stopAll();
       this.#problems.add(
@@ -341,6 +358,22 @@ export class PluginLoader {
     const packageName = failure.packageName ?? this.#options.resolver.known.get(type)?.packageName;
     return packageName === undefined ? "" : `Install the npm package ${packageName}. `;
   }
+}
+
+/** Whether making the plugin anew would give the same as the one at work. */
+function isMadeOf(
+  known: OwnedPlugin,
+  definition: AnyPluginDefinition,
+  params: unknown,
+  references: readonly PluginInstance[],
+): boolean {
+  return (
+    known.definition.type === definition.type &&
+    known.definition.create === definition.create &&
+    sameValue(known.params, params) &&
+    known.references.length === references.length &&
+    known.references.every((reference, i) => reference === references[i])
+  );
 }
 
 const nothingLoaded: Omit<LoadedPlugin, keyof Identity> = {

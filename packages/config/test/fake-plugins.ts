@@ -21,7 +21,14 @@ import {
 } from "@pointsman/core";
 import { FakeClock } from "@pointsman/testkit";
 import { z } from "zod";
-import { formatProblem, type LoadOutcome, loadConfig, type PluginResolver, type ResolveFailure } from "../src/index.ts";
+import {
+  formatProblem,
+  type LoadOutcome,
+  loadConfig,
+  type PluginGraph,
+  type PluginResolver,
+  type ResolveFailure,
+} from "../src/index.ts";
 
 // Parameters of the fakes come from the schema given with them, so what a fake assumes about their type is true.
 type Params = Readonly<Record<string, unknown>>;
@@ -153,11 +160,15 @@ export class FakePlugins implements PluginResolver {
   }
 
   /** Loads a configuration text with these plugins. */
-  load(text: string | undefined, options: { readonly allowExperimental?: boolean } = {}): Promise<LoadOutcome> {
+  load(
+    text: string | undefined,
+    options: { readonly allowExperimental?: boolean; readonly replaces?: PluginGraph } = {},
+  ): Promise<LoadOutcome> {
     const input = text === undefined ? undefined : { text, file: "epp.yaml", baseDirectory: "/etc/epp" };
     return loadConfig(input, {
       resolver: this,
       allowExperimental: options.allowExperimental ?? false,
+      ...(options.replaces === undefined ? {} : { replaces: options.replaces }),
       environment: {
         logger: silentLogger,
         metrics: noMetrics,

@@ -147,6 +147,7 @@ export type { ExchangeEnd, ExchangeObserver, ExchangeWatch } from "./request-con
 export type { ExchangeSink, ImmediateReply, RoutedRequest } from "./request-control/exchange-sink.ts";
 export { type InFlightRequest, InFlightRequests } from "./request-control/in-flight-requests.ts";
 export type { ModelRewrites, Objectives, RewriteChoice } from "./request-control/model-rewrite.ts";
+export { OpenExchanges } from "./request-control/open-exchanges.ts";
 export { ParserSelection, requestPath } from "./request-control/parser-selection.ts";
 export { defaultProduceTimeoutMs, type ProducerLevels } from "./request-control/producer-run.ts";
 export { RequestControl, type RequestControlOptions } from "./request-control/request-control.ts";

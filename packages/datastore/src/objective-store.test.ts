@@ -67,7 +67,11 @@ test("there is a bound, which is told of once; known ones change beyond it", () 
 
 test("whatever is set and deleted, the priorities are those of what is left", () => {
   const name = fc.constantFrom("a", "b", "c");
-  const step = fc.record({ name, priority: fc.option(fc.integer({ min: -2, max: 2 }), { nil: undefined }), gone: fc.boolean() });
+  const step = fc.record({
+    name,
+    priority: fc.option(fc.integer({ min: -2, max: 2 }), { nil: undefined }),
+    gone: fc.boolean(),
+  });
   fc.assert(
     fc.property(fc.array(step), (steps) => {
       const { store } = build();

@@ -53,7 +53,10 @@ test("of several rules the older object's goes first, then list place, then name
   expect(store.choose("m")?.targetModel).toBe("z");
   store.delete("z");
   expect(store.choose("m")?.targetModel).toBe("b1");
-  store.replaceAll([rewrite("b", [rule(["m"], "second")], undefined, 1), rewrite("c", [rule(["m"], "first")], undefined, 0)]);
+  store.replaceAll([
+    rewrite("b", [rule(["m"], "second")], undefined, 1),
+    rewrite("c", [rule(["m"], "first")], undefined, 0),
+  ]);
   expect(store.choose("m")?.targetModel).toBe("first");
 });
 

@@ -4,8 +4,7 @@
  *   node --conditions=@pointsman/source packages/kube/bench/relist.ts [pods]
  */
 import { createServer, type Server } from "node:http";
-import { createServer as createTlsServer } from "node:https";
-import { Agent as TlsAgent } from "node:https";
+import { createServer as createTlsServer, Agent as TlsAgent } from "node:https";
 import type { AddressInfo } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
@@ -30,7 +29,9 @@ function serve({ cert, key, pods: count }: ServerData): void {
   const list = (): Buffer => {
     version += 10_000;
     const items = Array.from({ length: count }, (_, i) => realPod(i, version + i));
-    return Buffer.from(JSON.stringify({ kind: "PodList", apiVersion: "v1", metadata: { resourceVersion: String(version) }, items }));
+    return Buffer.from(
+      JSON.stringify({ kind: "PodList", apiVersion: "v1", metadata: { resourceVersion: String(version) }, items }),
+    );
   };
   const lists = Array.from({ length: 6 }, list);
   let served = 0;
@@ -44,13 +45,17 @@ function serve({ cert, key, pods: count }: ServerData): void {
     }
     response.end(lists[served++ % lists.length]);
   }) as unknown as Server;
-  server.listen(0, "127.0.0.1", () => parentPort?.postMessage({ port: (server.address() as AddressInfo).port, bytes: lists[0]!.length }));
+  server.listen(0, "127.0.0.1", () =>
+    parentPort?.postMessage({ port: (server.address() as AddressInfo).port, bytes: lists[0]!.length }),
+  );
 }
 
 async function main(): Promise<void> {
   const { cert, private: key } = await generate([{ name: "commonName", value: "bench" }], { keyType: "ec" });
   const worker = new Worker(new URL(import.meta.url), { workerData: { cert, key, pods } satisfies ServerData });
-  const { port, bytes } = await new Promise<{ port: number; bytes: number }>((resolve) => worker.once("message", resolve));
+  const { port, bytes } = await new Promise<{ port: number; bytes: number }>((resolve) =>
+    worker.once("message", resolve),
+  );
   console.log(`${pods} pods, ${(bytes / 1e6).toFixed(1)} MB (${(bytes / pods / 1000).toFixed(1)} KB each)`);
 
   const text = JSON.stringify({ items: Array.from({ length: pods }, (_, i) => realPod(i, i)) });
@@ -63,7 +68,10 @@ async function main(): Promise<void> {
   console.log(`JSON.parse of the whole: ${whole.map((ms) => ms.toFixed(0)).join(", ")} ms in one piece`);
   global.gc?.();
 
-  const store = new Datastore({ pool: { name: "p", namespace: "inference", appProtocol: undefined }, logger: silentLogger });
+  const store = new Datastore({
+    pool: { name: "p", namespace: "inference", appProtocol: undefined },
+    logger: silentLogger,
+  });
   const agent = new TlsAgent({ keepAlive: true, rejectUnauthorized: false });
   let lists = 0;
   const counted = { ...noMetrics, counter: () => ({ labels: () => ({ inc: () => void lists++ }), remove: () => {} }) };
@@ -106,13 +114,17 @@ async function main(): Promise<void> {
     `${done} lists in ${((performance.now() - startedAtMs) / 1000).toFixed(1)} s: event loop late by at most ${blocked(delay.max)} ms, ` +
       `p99.9 ${blocked(delay.percentile(99.9))} ms, p99 ${blocked(delay.percentile(99))} ms`,
   );
-  console.log(`CPU of process with the serving thread ${((user + system) / 1000 / done).toFixed(0)} ms a list; endpoints ${store.snapshot().length}`);
+  console.log(
+    `CPU of process with the serving thread ${((user + system) / 1000 / done).toFixed(0)} ms a list; endpoints ${store.snapshot().length}`,
+  );
   pool.stop();
   agent.destroy();
   await new Promise((resolve) => setTimeout(resolve, 50));
   global.gc?.();
   const after = process.memoryUsage();
-  console.log(`heap in use: ${(before.heapUsed / 1e6).toFixed(1)} MB before, ${(after.heapUsed / 1e6).toFixed(1)} MB with ${pods} pods known`);
+  console.log(
+    `heap in use: ${(before.heapUsed / 1e6).toFixed(1)} MB before, ${(after.heapUsed / 1e6).toFixed(1)} MB with ${pods} pods known`,
+  );
   await worker.terminate();
 }
 

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { readInferencePool } from "./inference-pool.ts";
 
-const pool = (spec: unknown, metadata: object = {}) => readInferencePool({ metadata: { name: "p", ...metadata }, spec });
+const pool = (spec: unknown, metadata: object = {}) =>
+  readInferencePool({ metadata: { name: "p", ...metadata }, spec });
 const selector = { matchLabels: { b: "2", a: "1" } };
 
 test("selector, ports in their order, protocol", () => {

@@ -21,7 +21,11 @@ function read(text: string, sizes: readonly number[] = [], maxItemBytes = 1 << 2
 }
 
 test("items come out in order, and the rest of the list at the end", () => {
-  const list = { kind: "PodList", metadata: { resourceVersion: "7" }, items: [{ a: 1 }, { b: { c: [1, { d: "}" }] } }] };
+  const list = {
+    kind: "PodList",
+    metadata: { resourceVersion: "7" },
+    items: [{ a: 1 }, { b: { c: [1, { d: "}" }] } }],
+  };
   expect(read(JSON.stringify(list))).toEqual({ items: list.items, rest: { ...list, items: [] } });
 });
 

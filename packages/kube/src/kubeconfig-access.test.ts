@@ -15,7 +15,8 @@ const directory = mkdtempSync(join(tmpdir(), "pointsman-kubeconfig-"));
 let server: Server;
 let port = 0;
 let ca = "";
-let seen: { readonly authorization: string | undefined; readonly subject: string | undefined; readonly as: unknown }[] = [];
+let seen: { readonly authorization: string | undefined; readonly subject: string | undefined; readonly as: unknown }[] =
+  [];
 let refuse = false;
 
 async function pair(name: string): Promise<{ readonly cert: string; readonly private: string }> {
@@ -107,9 +108,13 @@ test("a server that another authority vouches for is refused", async () => {
 
 test("insecure-skip-tls-verify, tls-server-name and a path of the server are honoured", async () => {
   const insecure = write("insecure", config("{token: secret}", "insecure-skip-tls-verify: true"));
-  expect(await ask(await kubeconfigAccess([insecure], new FakeClock()))).toMatchObject({ authorization: "Bearer secret" });
+  expect(await ask(await kubeconfigAccess([insecure], new FakeClock()))).toMatchObject({
+    authorization: "Bearer secret",
+  });
   const named = `certificate-authority-data: ${base64(ca)}\n    tls-server-name: api.test`;
-  expect(await ask(await kubeconfigAccess([write("named", config("{token: t}", named))], new FakeClock()))).toBeDefined();
+  expect(
+    await ask(await kubeconfigAccess([write("named", config("{token: t}", named))], new FakeClock())),
+  ).toBeDefined();
 });
 
 test("client certificates and other material, also from files beside the kubeconfig", async () => {
@@ -147,7 +152,10 @@ test("a token file is read again after a minute, and at once when the token is r
 
 test("of several files the first entry of a name counts, and the first current context", async () => {
   const first = write("first", "current-context: here\nusers: [{name: someone, user: {token: first}}]\n");
-  const second = write("second", config("{token: second}").replace("current-context: here", "current-context: elsewhere"));
+  const second = write(
+    "second",
+    config("{token: second}").replace("current-context: here", "current-context: elsewhere"),
+  );
   expect((await ask(await kubeconfigAccess([first, second], new FakeClock()))).authorization).toBe("Bearer first");
 });
 

@@ -35,7 +35,7 @@ class Store<T extends { readonly name: string }> {
 let api: FakeApi;
 let store: Datastore;
 let told: (PoolSpec | undefined)[];
-let running: KubernetesPool[] = [];
+const running: KubernetesPool[] = [];
 let priorities: Store<InferenceObjective>;
 let rules: Store<InferenceModelRewrite>;
 
@@ -76,17 +76,32 @@ function follow(more: Partial<KubernetesPoolOptions> = {}): KubernetesPool {
 }
 
 const putPool = (selector: object = { app: "x" }, ports: readonly number[] = [8000], more: object = {}): void => {
-  const spec = { selector: { matchLabels: selector }, targetPorts: ports.map((number) => ({ number })), appProtocol: "http" };
+  const spec = {
+    selector: { matchLabels: selector },
+    targetPorts: ports.map((number) => ({ number })),
+    appProtocol: "http",
+  };
   api.put(pools, { metadata: { name: "p", namespace: "ns", ...more }, spec });
 };
-const putPod = (name: string, labels: Record<string, string> = { app: "x" }, ready = "True", more: object = {}): void => {
+const putPod = (
+  name: string,
+  labels: Record<string, string> = { app: "x" },
+  ready = "True",
+  more: object = {},
+): void => {
   api.put(pods, {
     metadata: { name, namespace: "ns", labels, uid: `uid-${name}`, ...more },
     status: { podIP: `10.0.0.${name.charCodeAt(0)}`, phase: "Running", conditions: [{ type: "Ready", status: ready }] },
   });
 };
-const names = (): string => store.snapshot().map(({ metadata }) => `${metadata.name}:${metadata.port}`).sort().join(" ");
-const serving = (expected: string): Promise<void> => until(`endpoints ${expected}, not ${names()}`, () => names() === expected);
+const names = (): string =>
+  store
+    .snapshot()
+    .map(({ metadata }) => `${metadata.name}:${metadata.port}`)
+    .sort()
+    .join(" ");
+const serving = (expected: string): Promise<void> =>
+  until(`endpoints ${expected}, not ${names()}`, () => names() === expected);
 
 test("the pods of the pool that are ready become endpoints, and it is synced once they are known", async () => {
   for (const name of ["a", "b"]) putPod(name);
@@ -201,7 +216,10 @@ test("kinds that are not installed do not keep it from being ready, and count on
   api.paths.add(rewrites);
   api.put(rewrites, { metadata: { name: "r", namespace: "ns" }, spec: { poolRef: { name: "p" }, rules: [] } });
   api.paths.add(formerObjectives);
-  api.put(formerObjectives, { metadata: { name: "o", namespace: "ns" }, spec: { poolRef: { name: "p" }, priority: 1 } });
+  api.put(formerObjectives, {
+    metadata: { name: "o", namespace: "ns" },
+    spec: { poolRef: { name: "p" }, priority: 1 },
+  });
   await until("both came", () => rules.objects.has("r") && priorities.objects.has("o"));
 });
 

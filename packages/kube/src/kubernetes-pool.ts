@@ -1,11 +1,17 @@
-import type { EndpointSink, InferenceModelRewrite, InferenceObjective, KubernetesListener, NamedPlugin } from "@pointsman/core";
+import type {
+  EndpointSink,
+  InferenceModelRewrite,
+  InferenceObjective,
+  KubernetesListener,
+  NamedPlugin,
+} from "@pointsman/core";
 import { type PoolSpec, readInferencePool } from "./inference-pool.ts";
-import { belongsTo, type PoolReference } from "./pool-reference.ts";
-import { readObjective } from "./read-objective.ts";
-import { readRewrite } from "./read-rewrite.ts";
 import { followForPlugin } from "./plugin-watch.ts";
 import { readPod } from "./pod.ts";
 import { PodEndpoints } from "./pod-endpoints.ts";
+import { belongsTo, type PoolReference } from "./pool-reference.ts";
+import { readObjective } from "./read-objective.ts";
+import { readRewrite } from "./read-rewrite.ts";
 import { resourcePath } from "./resource-path.ts";
 import type { ResourceSink } from "./resource-watch.ts";
 import { type WatchEnvironment, WatchSet } from "./watch-set.ts";

@@ -87,7 +87,12 @@ test("a leader that ends gives the lease back, and the standby has it before it 
 
 test("a lease that nobody renews is taken once its time has run out on the standby's own clock", async () => {
   // Times of the holder say that it was renewed in the far future: they are not looked at.
-  lease.set({ holderIdentity: "dead", leaseDurationSeconds: 15, renewTime: "2999-01-01T00:00:00.000000Z", leaseTransitions: 4 });
+  lease.set({
+    holderIdentity: "dead",
+    leaseDurationSeconds: 15,
+    renewTime: "2999-01-01T00:00:00.000000Z",
+    leaseTransitions: 4,
+  });
   const seenAtMs = performance.now();
   const b = replica("b");
   await until("b leads", () => b.leading);

@@ -19,8 +19,16 @@ beforeEach(async () => {
   allow = () => true;
   api.posts.set(tokenReviews, ({ spec }) => {
     const { token } = spec as { token: string };
-    const user = { username: token.replace("token of ", "").replace("good-", ""), uid: "7", groups: ["g", 8], extra: { k: ["v"] } };
-    return { status: 201, body: { status: token.startsWith("good-") ? { authenticated: true, user } : { authenticated: false } } };
+    const user = {
+      username: token.replace("token of ", "").replace("good-", ""),
+      uid: "7",
+      groups: ["g", 8],
+      extra: { k: ["v"] },
+    };
+    return {
+      status: 201,
+      body: { status: token.startsWith("good-") ? { authenticated: true, user } : { authenticated: false } },
+    };
   });
   api.posts.set(accessReviews, ({ spec }) => {
     reviewed.push(spec);
@@ -43,7 +51,13 @@ const reviews = (path: string): number => api.requests.filter((line) => line ===
 test("a known user who may read passes; what is asked is the path without query and the method in small letters", async () => {
   expect(await auth().check({ method: "GET", url: "/metrics?x=1", authorization: "bearer good-bob" })).toBeUndefined();
   expect(reviewed).toEqual([
-    { user: "bob", uid: "7", groups: ["g"], extra: { k: ["v"] }, nonResourceAttributes: { path: "/metrics", verb: "get" } },
+    {
+      user: "bob",
+      uid: "7",
+      groups: ["g"],
+      extra: { k: ["v"] },
+      nonResourceAttributes: { path: "/metrics", verb: "get" },
+    },
   ]);
 });
 

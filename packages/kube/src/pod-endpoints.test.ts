@@ -125,7 +125,12 @@ test("whatever comes and goes, the endpoints are those of the pods that are know
           endpoints.upsert(`ns/${each.name}`, next);
         }
         const expected = [...model.values()].flatMap((each) => endpointsOf(each, ports).map(({ id }) => id));
-        expect(store.snapshot().map(({ id }) => id).sort()).toEqual(expected.sort());
+        expect(
+          store
+            .snapshot()
+            .map(({ id }) => id)
+            .sort(),
+        ).toEqual(expected.sort());
       }
     }),
   );

@@ -81,7 +81,13 @@ test("what exists is told, then that it is all, then each change in order", asyn
   api.remove(path, "b");
   await until("the changes came", () => events.length === 5);
   expect(events).toEqual(["set ns/a=1", "synced", "set ns/b=2", "set ns/a=3", "gone ns/b"]);
-  expect(watch.status()).toMatchObject({ synced: true, connected: true, absent: false, objects: 1, problem: undefined });
+  expect(watch.status()).toMatchObject({
+    synced: true,
+    connected: true,
+    absent: false,
+    objects: 1,
+    problem: undefined,
+  });
   expect(watch.status().ageMs).toBeLessThan(5000);
 });
 
@@ -119,7 +125,10 @@ test("a watch that the server ends in order goes on from its version, without a 
   put("a", "2", true);
   api.endWatches();
   // The bookmark at the end stands for the quiet change, so only what comes later is told.
-  await until("the next watch is open", () => api.count("GET /api/v1/namespaces/ns/pods?watch=true") === 2 && api.watches === 1);
+  await until(
+    "the next watch is open",
+    () => api.count("GET /api/v1/namespaces/ns/pods?watch=true") === 2 && api.watches === 1,
+  );
   put("b", "1");
   await until("later changes come", () => seen.has("ns/b"));
   expect(api.lists).toBe(1);
@@ -154,7 +163,12 @@ test("a server that calls every version too old is not asked in a loop", async (
   const pauses: number[] = [];
   follow(
     { firstBackOffMs: 5, mostBackOffMs: 40 },
-    { timers: { every: realTimers.every, after: (ms, run) => (ms < 1000 && pauses.push(ms), realTimers.after(ms, run)) } },
+    {
+      timers: {
+        every: realTimers.every,
+        after: (ms, run) => (ms < 1000 && pauses.push(ms), realTimers.after(ms, run)),
+      },
+    },
   );
   await until("it tried some times", () => pauses.length >= 5);
   expect(pauses.slice(0, 5)).toEqual([3.75, 7.5, 15, 30, 30]);
@@ -209,7 +223,10 @@ test("a list that breaks off in the middle removes nothing", async () => {
     if ((request.url ?? "").includes("watch=true") || broken >= 3) return undefined;
     broken++;
     const item = JSON.stringify({ metadata: { name: "a", namespace: "ns", resourceVersion: "101" }, value: "1" });
-    response.writeHead(200, { "content-type": "application/json", ...(broken === 3 ? { "content-length": "9999" } : {}) });
+    response.writeHead(200, {
+      "content-type": "application/json",
+      ...(broken === 3 ? { "content-length": "9999" } : {}),
+    });
     response.write(`{"metadata":{"resourceVersion":"500"},"items":[${item}`);
     // Ended in order, cut off, and shorter than promised.
     if (broken === 1) response.end();
@@ -298,7 +315,10 @@ test("refusals are told in the API server's words, and waits that it asks for ar
   };
   put("a", "1");
   const pauses: number[] = [];
-  const watch = follow({}, { timers: { every: realTimers.every, after: (ms, run) => (pauses.push(ms), realTimers.after(1, run)) } });
+  const watch = follow(
+    {},
+    { timers: { every: realTimers.every, after: (ms, run) => (pauses.push(ms), realTimers.after(1, run)) } },
+  );
   await until("it is synced", () => watch.status().synced);
   expect(pauses[0]).toBe(1000);
 });

@@ -1,6 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Agent } from "node:http";
 import type { ClusterAccess } from "../src/cluster-access.ts";
 
 export interface FakeObject {
@@ -40,7 +39,10 @@ export class FakeApi {
   /** Ends watches on their own after this time, in order, with a bookmark. */
   watchMs: number | undefined;
   /** Answers of POST by path. */
-  readonly posts = new Map<string, (body: Record<string, unknown>) => { readonly status: number; readonly body: unknown }>();
+  readonly posts = new Map<
+    string,
+    (body: Record<string, unknown>) => { readonly status: number; readonly body: unknown }
+  >();
   readonly #objects = new Map<string, Map<string, FakeObject>>();
   readonly #events: Event[] = [];
   readonly #watches = new Set<OpenWatch>();
@@ -176,7 +178,12 @@ export class FakeApi {
     const selector = searchParams.get("labelSelector") ?? searchParams.get("fieldSelector") ?? "";
     if (searchParams.get("watch") !== "true") {
       const items = [...this.#of(pathname).values()].filter((object) => selected(object, selector));
-      answer(response, 200, { kind: "List", apiVersion: "v1", metadata: { resourceVersion: String(this.#version) }, items });
+      answer(response, 200, {
+        kind: "List",
+        apiVersion: "v1",
+        metadata: { resourceVersion: String(this.#version) },
+        items,
+      });
       return;
     }
     this.#watch(pathname, Number(searchParams.get("resourceVersion")), selector, response);
@@ -186,7 +193,9 @@ export class FakeApi {
     response.writeHead(200, { "content-type": "application/json" });
     response.flushHeaders();
     if (from < this.forgottenVersion) {
-      response.end(`${JSON.stringify({ type: "ERROR", object: status(410, "Expired", "too old resource version") })}\n`);
+      response.end(
+        `${JSON.stringify({ type: "ERROR", object: status(410, "Expired", "too old resource version") })}\n`,
+      );
       return;
     }
     const watch: OpenWatch = { path, selector, response };

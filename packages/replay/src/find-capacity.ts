@@ -39,7 +39,8 @@ export async function findCapacity(options: Omit<ReplayOptions, "rateScale" | "o
     do low /= 2;
     while (low > lowest && !(await keepsUp(low)));
     if (low === lowest) {
-      throw new CapacityError("the servers do not keep up with this workload however slowly it comes");
+      const { length } = options.workload.requests;
+      throw new CapacityError(`the servers keep up with the ${length} requests at no rate; few requests do not tell`);
     }
   }
   let high = low * 2;

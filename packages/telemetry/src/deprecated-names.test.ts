@@ -29,7 +29,12 @@ test("a counter stands under its old name with its old labels, added up over the
 
 test("a histogram stands under its old name, bucket by bucket", async () => {
   const metrics = create();
-  const sizes = metrics.histogram({ name: "llm_d_epp_request_size_bytes", help: "Sizes.", labelNames, buckets: [1, 8] });
+  const sizes = metrics.histogram({
+    name: "llm_d_epp_request_size_bytes",
+    help: "Sizes.",
+    labelNames,
+    buckets: [1, 8],
+  });
   sizes.labels("m", "t", "a", "0").observe(1);
   sizes.labels("m", "t", "b", "3").observe(5);
   sizes.labels("m", "t", "b", "3").observe(50);

@@ -1,7 +1,7 @@
 import type { BenchCase, BenchRun, Row } from "../bench-case.ts";
 import { extProcTransports, startEpp } from "../epp-under-test.ts";
 import { figure, median } from "../figure.ts";
-import { findExtecho, findExtload, type Load, load, startExtecho } from "../go-clients.ts";
+import { errorRows, findExtecho, findExtload, type Load, load, startExtecho, warmUp } from "../go-clients.ts";
 import { startPageServers } from "../page-servers.ts";
 
 interface Workload {
@@ -43,17 +43,19 @@ async function run(bench: BenchRun, workload: Workload): Promise<readonly Row[]>
     return [{ case: name, quantity: "CPU, latency", kind: "not measured", why: missing.join(" ") }];
   }
   const rounds = bench.quick ? 2 : 3;
-  const time = bench.quick ? { warmMs: 1000, measuredMs: 2000 } : { warmMs: 3000, measuredMs: 8000 };
+  const time = bench.quick ? { warmMs: 500, measuredMs: 3000 } : { warmMs: 1000, measuredMs: 8000 };
   const servers = await startPageServers(bench, endpoints);
   const echo = await startExtecho(bench, extecho.path);
   const rows: Row[] = [];
   for (const transport of extProcTransports()) {
-    const epp = await startEpp(bench, servers.endpointsFile, transport);
+    const epp = await startEpp(bench, servers.endpointsFile, { transport });
+    const target = { port: epp.extProcPort, pid: epp.pid };
+    bench.progress(`${name}: ${transport}, warm-up`);
+    await warmUp(bench, extload.path, target, workload.flags);
     const ours: Load[] = [];
     const reference: Load[] = [];
     for (let round = 1; round <= rounds; round++) {
       bench.progress(`${name}: ${transport}, round ${round} of ${rounds}`);
-      const target = { port: epp.extProcPort, pid: epp.pid };
       ours.push(await load(bench, extload.path, target, time, workload.flags));
       reference.push(await load(bench, extload.path, echo, time, workload.flags));
     }
@@ -80,14 +82,6 @@ function rowsOf(name: string, transport: string, ours: readonly Load[], referenc
       note,
     }),
   );
-  for (const [who, loads] of [
-    [transport, ours],
-    [echoName, reference],
-  ] as const) {
-    const errors = loads.reduce((sum, each) => sum + each.errors, 0);
-    if (errors === 0) continue;
-    const first = loads.find((each) => each.errors > 0)?.firstError ?? "";
-    rows.push({ case: name, quantity: `${who}: errors`, kind: "failed", why: `${errors} requests failed. ${first}` });
-  }
+  rows.push(...errorRows(name, transport, ours), ...errorRows(name, echoName, reference));
   return rows;
 }

@@ -1,7 +1,7 @@
 import type { BenchCase, BenchRun, Row } from "../bench-case.ts";
 import { extProcTransports, startEpp } from "../epp-under-test.ts";
 import { figure } from "../figure.ts";
-import { findExtload, type Load, load } from "../go-clients.ts";
+import { errorRows, findExtload, type Load, load, warmUp } from "../go-clients.ts";
 import { checkHeld, type HeldStreams, holdStreams } from "../held-streams.ts";
 import { startPageServers } from "../page-servers.ts";
 import { memoryMib, sleep } from "../process-usage.ts";
@@ -27,7 +27,7 @@ async function run(bench: BenchRun): Promise<readonly Row[]> {
   const servers = await startPageServers(bench, endpoints);
   const rows: Row[] = [];
   for (const transport of extProcTransports()) {
-    const epp = await startEpp(bench, servers.endpointsFile, transport);
+    const epp = await startEpp(bench, servers.endpointsFile, { transport });
     rows.push(...(await measure(bench, transport, { port: epp.extProcPort, pid: epp.pid })));
     await epp.running.stop();
   }
@@ -73,13 +73,13 @@ async function measure(bench: BenchRun, transport: string, target: Target): Prom
   }
 
   const rounds = bench.quick ? 1 : 3;
-  const time = bench.quick ? { warmMs: 1000, measuredMs: 4000 } : { warmMs: 3000, measuredMs: 10_000 };
+  const time = bench.quick ? { warmMs: 500, measuredMs: 4000 } : { warmMs: 1000, measuredMs: 10_000 };
   const openLoop = ["-rate", String(requestsPerSecond)];
   const quiet: Load[] = [];
   const beside: Load[] = [];
   const memory: { readonly before: number; readonly held: number }[] = [];
   // Compiled code and a heap as they are after a while of serving.
-  await load(bench, extload.path, target, time, []);
+  await warmUp(bench, extload.path, target, []);
   for (let round = 1; round <= rounds; round++) {
     bench.progress(`${name}: ${transport}, round ${round} of ${rounds}`);
     quiet.push(await load(bench, extload.path, target, time, openLoop));
@@ -103,11 +103,6 @@ async function measure(bench: BenchRun, transport: string, target: Target): Prom
       reference: { what: "without streams", values: quiet.map((each) => each.p99Ms) },
     }),
   );
-  const all = [...quiet, ...beside];
-  const errors = all.reduce((sum, each) => sum + each.errors, 0);
-  if (errors > 0) {
-    const first = all.find((each) => each.errors > 0)?.firstError ?? "";
-    rows.push({ case: name, quantity: `${transport}: errors`, kind: "failed", why: `${errors} requests. ${first}` });
-  }
+  rows.push(...errorRows(name, transport, [...quiet, ...beside]));
   return rows;
 }

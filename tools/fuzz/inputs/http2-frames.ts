@@ -7,12 +7,7 @@ import {
   requestBlock,
   settingsBytes,
 } from "../../../packages/grpc-transport/test/raw-http2-client.ts";
-import {
-  echoPath,
-  silentPath,
-  sizePath,
-  statusPath,
-} from "../../../packages/grpc-transport/test/test-service.ts";
+import { echoPath, silentPath, sizePath, statusPath } from "../../../packages/grpc-transport/test/test-service.ts";
 import type { FuzzRandom } from "../fuzz-random.ts";
 
 const paths = [echoPath, echoPath, silentPath, sizePath, statusPath, "/nothing"];

@@ -5,7 +5,14 @@ import type { FuzzTarget } from "../fuzz-target.ts";
 
 const maxProblems = 1001;
 const plugins = usualPlugins();
-const types = ["queue-scorer", "prefix-cache-scorer", "max-score-picker", "file-discovery", "nothing", "label-selector-filter"];
+const types = [
+  "queue-scorer",
+  "prefix-cache-scorer",
+  "max-score-picker",
+  "file-discovery",
+  "nothing",
+  "label-selector-filter",
+];
 
 function configuration(random: FuzzRandom): string {
   const stated = random.list(6, () => {
@@ -59,7 +66,9 @@ const target: FuzzTarget = {
     }
     const hasErrors = problems.some(({ severity }) => severity === "error");
     if (hasErrors === (graph !== undefined) || hasErrors === (effective !== undefined)) {
-      throw new Error(`with ${hasErrors ? "" : "no "}errors the graph is ${graph === undefined ? "not there" : "there"}`);
+      throw new Error(
+        `with ${hasErrors ? "" : "no "}errors the graph is ${graph === undefined ? "not there" : "there"}`,
+      );
     }
     await graph?.dispose();
     const created = plugins.events.splice(0).map((event) => event.split(" ")[0]);

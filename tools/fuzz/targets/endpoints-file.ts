@@ -52,8 +52,10 @@ const target: FuzzTarget = {
         continue;
       }
       const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
-      const complete = isPort(read.port) && isPort(read.metricsPort) && read.address !== "" && read.metricsAddress !== "";
-      if (!complete || id !== `${read.namespace}/${read.name}`) throw new Error(`not complete: ${JSON.stringify(read)}`);
+      const complete =
+        isPort(read.port) && isPort(read.metricsPort) && read.address !== "" && read.metricsAddress !== "";
+      if (!complete || id !== `${read.namespace}/${read.name}`)
+        throw new Error(`not complete: ${JSON.stringify(read)}`);
     }
   },
 };

@@ -124,7 +124,8 @@ const target: FuzzTarget = {
     }
     // protobuf-es follows inner messages beyond their ends, and reads known fields whatever their wire type.
     const shape = messageShape(input, ProcessingRequestSchema);
-    if (shape === "malformed" && typeof ours !== "string") throw new Error("it is malformed, and ours does not refuse it");
+    if (shape === "malformed" && typeof ours !== "string")
+      throw new Error("it is malformed, and ours does not refuse it");
     if (shape !== "fine") return;
     if (theirs === undefined) {
       // Header values are read byte by byte here, as UTF-8 there.

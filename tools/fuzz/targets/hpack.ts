@@ -56,7 +56,8 @@ function* blocksOf(input: Uint8Array): Generator<Buffer> {
 }
 
 const target: FuzzTarget = {
-  summary: "HPACK blocks of one connection: the fields that a plain reader reads, or both refuse; table and list bounded",
+  summary:
+    "HPACK blocks of one connection: the fields that a plain reader reads, or both refuse; table and list bounded",
   maxInputBytes: 6000,
   sample: (random) =>
     Buffer.concat(
@@ -92,7 +93,8 @@ const target: FuzzTarget = {
         bad = true;
       }
       if (bad !== (problem !== undefined)) throw new Error(`the problem is ${problem}, a plain reader's is ${bad}`);
-      if (read.join("\n") !== wanted.join("\n")) throw new Error(`read ${JSON.stringify(read)}, not ${JSON.stringify(wanted)}`);
+      if (read.join("\n") !== wanted.join("\n"))
+        throw new Error(`read ${JSON.stringify(read)}, not ${JSON.stringify(wanted)}`);
       if (bad) return;
       if (decoder.tooLarge !== bytes > listBytes) throw new Error(`tooLarge is ${decoder.tooLarge} for ${bytes} bytes`);
       if (decoder.tableBytes !== plain.tableBytes || decoder.tableBytes > tableBytes) {

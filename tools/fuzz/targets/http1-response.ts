@@ -65,10 +65,17 @@ const fields = [
   "Connection: keep-alive, x-a\r\n",
   "Keep-Alive: timeout=5\r\n",
   "X-A: b\r\n",
-  "X-Long: " + "v".repeat(150) + "\r\n",
+  `X-Long: ${"v".repeat(150)}\r\n`,
   "Set-Cookie: a\r\n",
 ];
-const bodies = ["hello", "5\r\nhello\r\n", "0\r\n\r\n", "0\r\nX-Sum: 1\r\n\r\n", "1;a=b\r\nx\r\n", "00A \r\n0123456789\r\n"];
+const bodies = [
+  "hello",
+  "5\r\nhello\r\n",
+  "0\r\n\r\n",
+  "0\r\nX-Sum: 1\r\n\r\n",
+  "1;a=b\r\nx\r\n",
+  "00A \r\n0123456789\r\n",
+];
 
 const target: FuzzTarget = {
   summary: "HTTP/1 responses: the same head, body and end, or the same fault, however they are cut",

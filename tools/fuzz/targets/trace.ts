@@ -12,7 +12,14 @@ const target: FuzzTarget = {
           atMs += random.pick([0, 0, 1000, 3000]);
           const tokens = 1 + random.below(3000);
           const hashes = Array.from({ length: Math.ceil(tokens / 512) }, () => random.below(50));
-          const extra = random.pick([{}, {}, { session: "s" }, { session: 1 }, { hash_block_tokens: 512 }, { x: null }]);
+          const extra = random.pick([
+            {},
+            {},
+            { session: "s" },
+            { session: 1 },
+            { hash_block_tokens: 512 },
+            { x: null },
+          ]);
           return JSON.stringify({
             timestamp: random.oneIn(12) ? random.pick([-1, 1e300, "1", null]) : atMs,
             input_length: tokens,

@@ -5,6 +5,7 @@ import { createLogger, createPrometheusMetrics, type PrometheusMetrics } from "@
 import type { Tracing } from "@pointsman/tracing";
 import { parseFlags } from "../flags/parse-flags.ts";
 import { type ServeOptions, serveOptions } from "../flags/serve-options.ts";
+import { ConfigReload } from "../process/config-reload.ts";
 import { type EppParts, EppProcess } from "../process/epp-process.ts";
 import { tellReadiness } from "../process/kubernetes-readiness.ts";
 import { loadGraph } from "../process/load-graph.ts";
@@ -87,6 +88,9 @@ export const serveCommand: Command = {
     const signalled = untilSignal(epp, options.drainTimeoutMs, logger);
     try {
       const ports = await epp.start();
+      if (options.configFile !== "" && options.configReload) {
+        followConfig(options, loaded.text, epp, { logger, metrics, datastore });
+      }
       const fields = () => ({ ...ports, pool: options.poolName, endpoints: datastore.snapshot().length });
       if (kubernetes === undefined) logger.info(fields(), "ready");
       else {
@@ -102,6 +106,24 @@ export const serveCommand: Command = {
     return signalled.ended;
   },
 };
+
+/** Puts changes of the configuration file to work, and reads it again at SIGHUP. */
+function followConfig(
+  options: ServeOptions,
+  current: string,
+  epp: EppProcess,
+  parts: { readonly logger: Logger; readonly metrics: PrometheusMetrics; readonly datastore: Datastore },
+): void {
+  const reload = new ConfigReload({
+    ...parts,
+    file: options.configFile,
+    current,
+    load: () => loadGraph(options, { ...options, ...parts, replaces: epp.graph }),
+    use: (graph, effective) => epp.replaceGraph(graph, effective),
+    timers: createTimers("config-reload", parts.logger),
+  });
+  process.on("SIGHUP", () => reload.reload());
+}
 
 /** Takes the endpoints from Kubernetes, and with an InferencePool objectives and rewrite rules, too. */
 async function connect(

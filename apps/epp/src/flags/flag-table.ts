@@ -283,6 +283,12 @@ export const flagTable: readonly FlagSpec[] = [
     help: "Show metrics under the names of earlier llm-d releases, too (Pointsman).",
   },
   {
+    name: "config-reload",
+    kind: "boolean",
+    default: "true",
+    help: "Follow changes of --config-file; SIGHUP reads it at once (Pointsman).",
+  },
+  {
     name: "decision-log-size",
     kind: "integer",
     min: 0,

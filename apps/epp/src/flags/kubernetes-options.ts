@@ -32,11 +32,14 @@ export function kubernetesChoice(
   const warnings: string[] = [];
   const [name, selector] = [get<string>("pool-name"), get<string>("endpoint-selector")];
   if (name !== "" && selector !== "") {
-    problems.push("--pool-name and --endpoint-selector exclude each other: one names an InferencePool, the other is used without one");
+    problems.push(
+      "--pool-name and --endpoint-selector exclude each other: one names an InferencePool, the other is used without one",
+    );
     return { kubernetes: undefined, poolName: undefined, problems, warnings };
   }
   if (selector === "") {
-    if (given.has("endpoint-target-ports")) warnings.push("--endpoint-target-ports has no effect without --endpoint-selector");
+    if (given.has("endpoint-target-ports"))
+      warnings.push("--endpoint-target-ports has no effect without --endpoint-selector");
     if (name === "") return { kubernetes: undefined, poolName: undefined, problems, warnings };
     const pool = { kind: "InferencePool", name, group: get<string>("pool-group") } as const;
     return { kubernetes: pool, poolName: name, problems, warnings };
@@ -58,8 +61,10 @@ export function kubernetesChoice(
 
 function readPorts(texts: readonly string[], problems: string[]): readonly number[] {
   const ports = [...new Set(texts.map((text) => (/^\d{1,5}$/.test(text) ? Number(text) : Number.NaN)))];
-  if (ports.length === 0) problems.push("--endpoint-selector needs --endpoint-target-ports: the ports that the selected pods serve on");
-  if (ports.length > maxPorts) problems.push(`--endpoint-target-ports has ${ports.length} ports; at most ${maxPorts} are possible`);
+  if (ports.length === 0)
+    problems.push("--endpoint-selector needs --endpoint-target-ports: the ports that the selected pods serve on");
+  if (ports.length > maxPorts)
+    problems.push(`--endpoint-target-ports has ${ports.length} ports; at most ${maxPorts} are possible`);
   if (ports.some((port) => !(port > 0 && port < 65536))) {
     problems.push(`--endpoint-target-ports: ${JSON.stringify(texts.join(","))} is no list of ports from 1 to 65535`);
   }

@@ -6,7 +6,8 @@ import { FakeClock } from "@pointsman/testkit";
 import { generate } from "selfsigned";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { type Certificates, readCertificates } from "./certificate-files.ts";
-import { CertificateWatch, lookIntervalMs, settleMs } from "./certificate-watch.ts";
+import { CertificateWatch } from "./certificate-watch.ts";
+import { lookIntervalMs, settleMs } from "./folder-watch.ts";
 
 type Pair = Pick<Certificates, "cert" | "key">;
 const pairs: Pair[] = [];

@@ -17,6 +17,7 @@ import {
   type ModelRewrites,
   type NamedPlugin,
   type Objectives,
+  type OpenExchanges,
   ParserSelection,
   PluginCalls,
   PREFIX_MATCH,
@@ -56,6 +57,8 @@ export interface RouterEnvironment {
   readonly attempts?: SchedulerAttempts;
   /** Where requests in flight are kept for those who evict; absent where nobody does. */
   readonly inFlight?: InFlightRequests;
+  /** Counts the exchanges that use the graph. */
+  readonly open?: OpenExchanges;
   /** Follows requests and their decisions; absent without tracing. */
   readonly tracing?: {
     readonly observer: ExchangeObserver;
@@ -125,6 +128,7 @@ export function createRouter(graph: PluginGraph, environment: RouterEnvironment)
     readsResponses: work.response.length > 0,
     errorFormat: environment.errorFormat ?? "text",
     ...(inFlight === undefined ? {} : { inFlight }),
+    ...(environment.open === undefined ? {} : { open: environment.open }),
     ...(tracing === undefined ? {} : { observer: tracing.observer }),
   };
 }

@@ -8,8 +8,8 @@ export interface EppHealthOptions {
   /** Why the pool and its endpoints are not known, `undefined` when they are. */
   notSynced(): string | undefined;
   draining(): boolean;
-  readonly parsers: readonly NamedPlugin<Parser>[];
-  readonly plugins: readonly NamedPlugin[];
+  parsers(): readonly NamedPlugin<Parser>[];
+  plugins(): readonly NamedPlugin[];
   /** Protocol of the pool, where it states one. */
   appProtocol?(): string | undefined;
   /** Whether this replica leads; absent without leader election. */
@@ -30,15 +30,15 @@ export function eppHealth(options: EppHealthOptions): EppHealth {
   const protocolProblem = (): string | undefined => {
     const appProtocol = options.appProtocol?.();
     if (appProtocol === undefined || appProtocol === "") return undefined;
-    const misfit = options.parsers.find(
-      ({ instance }) => instance.appProtocols.length > 0 && !instance.appProtocols.includes(appProtocol),
-    );
+    const misfit = options
+      .parsers()
+      .find(({ instance }) => instance.appProtocols.length > 0 && !instance.appProtocols.includes(appProtocol));
     return misfit === undefined
       ? undefined
       : `parser "${misfit.name}" does not speak the pool's protocol ${appProtocol}`;
   };
   const pluginProblem = (): string | undefined => {
-    for (const { name, instance } of options.plugins) {
+    for (const { name, instance } of options.plugins()) {
       const missing = instance.notReady?.();
       if (missing !== undefined) return `plugin "${name}" is not ready: ${missing}`;
     }

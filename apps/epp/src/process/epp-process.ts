@@ -1,9 +1,8 @@
-import { type EffectiveConfig, type PluginGraph, printEffective } from "@pointsman/config";
+import type { EffectiveConfig, PluginGraph } from "@pointsman/config";
 import {
   DecisionLog,
   EppError,
   errorText,
-  hasRole,
   type InFlightRequests,
   type Logger,
   type MetricsRegistry,
@@ -21,18 +20,18 @@ import {
   type RpcServerFactory,
 } from "@pointsman/grpc-transport";
 import { createHttpProxy, type HttpProxy } from "@pointsman/http-proxy";
-import { createScraper } from "@pointsman/metrics-scraper";
 import type { PrometheusMetrics } from "@pointsman/telemetry";
 import type { Tracing } from "@pointsman/tracing";
 import { type AdminServer, createAdminServer } from "../admin/admin-server.ts";
 import type { ServeOptions } from "../flags/serve-options.ts";
 import { type CertificateFiles, type Certificates, readCertificates } from "./certificate-files.ts";
 import { CertificateWatch } from "./certificate-watch.ts";
-import { createRouter } from "./create-router.ts";
 import { discoveredPolicies } from "./discovered-policies.ts";
 import { drainWindow } from "./drain-window.ts";
 import { type EppHealth, eppHealth } from "./epp-health.ts";
 import { extProcTls, rpcTls } from "./ext-proc-tls.ts";
+import { GraphRuntime, type RuntimeEnvironment } from "./graph-runtime.ts";
+import { GraphSuccession } from "./graph-succession.ts";
 import type { Kubernetes } from "./kubernetes.ts";
 import { createPoolGauges } from "./pool-gauges.ts";
 import { createTimers, type OwnedTimers } from "./process-timers.ts";
@@ -79,6 +78,7 @@ export class EppProcess {
   #proxy: HttpProxy | undefined;
   #timers: OwnedTimers | undefined;
   #health: EppHealth | undefined;
+  #graphs: GraphSuccession | undefined;
   #started = false;
   #discovered = false;
   #draining = false;
@@ -124,11 +124,39 @@ export class EppProcess {
     const records = Math.max(options.decisionLogSize, tracing === undefined ? 0 : 1);
     const decisions = new DecisionLog(records, clock, tracing !== undefined);
 
-    for (const { instance } of graph.plugins) {
-      if (hasRole(instance, "endpointListener")) datastore.subscribe(instance);
-    }
-    const signals = graph.consumed.filter((key) => key.scope === "endpoint");
-    const recordedSignals = graph.consumed.filter((key) => key.scope === "endpoint" || key.perEndpoint !== undefined);
+    const found = graph.discovery === undefined ? undefined : discoveredPolicies({ logger, metrics, random });
+    const { objectives = found?.objectives, rewrites = found?.rewrites } = this.#parts;
+    const attempts = new SchedulerAttempts(metrics);
+    const environment: RuntimeEnvironment = {
+      datastore,
+      refreshMetricsIntervalMs: options.refreshMetricsIntervalMs,
+      attempts,
+      endpoints,
+      decisions,
+      clock,
+      timers,
+      logger,
+      metrics,
+      random,
+      maxRequestBodyBytes: options.maxRequestBodyBytes,
+      emitScores: options.emitScores,
+      ignoreSubsetHint: options.ignoreSubsetHint,
+      requestMetrics: options.requestMetrics,
+      errorFormat: options.errorFormat,
+      ...(objectives === undefined ? {} : { objectives }),
+      ...(rewrites === undefined ? {} : { rewrites }),
+      ...(inFlight === undefined ? {} : { inFlight }),
+      ...(tracing === undefined ? {} : { tracing }),
+    };
+    const graphs = new GraphSuccession(
+      new GraphRuntime(graph, this.#parts.effective, environment),
+      environment,
+      found?.sink,
+    );
+    this.#graphs = graphs;
+    // Plugins are disposed after everything that calls them.
+    this.#stops.unshift({ what: "plugins", stop: () => graphs.stop() });
+    graphs.current.start();
     const adminFiles = adminCertificates(options);
     const adminTls = adminFiles === undefined ? undefined : await readCertificates(adminFiles);
     const admin: AdminServer = createAdminServer({
@@ -138,9 +166,9 @@ export class EppProcess {
       decisions,
       endpoints,
       pool: { name: options.poolName, namespace: options.poolNamespace },
-      signals: () => signals,
-      plugins: () => graph.plugins,
-      configYaml: () => printEffective(this.#parts.effective),
+      signals: () => graphs.current.signals,
+      plugins: () => graphs.current.graph.plugins,
+      configYaml: () => graphs.current.configYaml,
       profiles: options.pprof,
       ...(adminTls === undefined ? {} : { tls: adminTls }),
       ...(kubernetes?.authorize === undefined ? {} : { authorize: kubernetes.authorize }),
@@ -160,29 +188,13 @@ export class EppProcess {
       endpoints,
       clock,
       stalenessMs: options.stalenessMs,
-      scraped: graph.sources.length > 0,
+      scraped: () => graphs.current.graph.sources.length > 0,
     });
     // Computed when the page is read, so that it is never older than the page.
     metrics.beforePage(() => gauges.update());
 
-    const scraper = createScraper({
-      endpoints: datastore,
-      bindings: graph.sources,
-      intervalMs: options.refreshMetricsIntervalMs,
-      clock,
-      random: Math.random,
-      logger,
-      metrics,
-    });
-    scraper.start();
-    this.#stops.push({ what: "scraper", stop: () => scraper.stop() });
-
-    // Plugins are disposed after everything that calls them.
-    this.#stops.unshift({ what: "plugins", stop: () => graph.dispose() });
-    const found = graph.discovery === undefined ? undefined : discoveredPolicies({ logger, metrics, random });
-    const { objectives = found?.objectives, rewrites = found?.rewrites } = this.#parts;
     if (graph.discovery !== undefined) {
-      await graph.discovery.instance.startDiscovery(datastore, found?.sink);
+      await graphs.startDiscovery();
       this.#discovered = true;
     }
     if (kubernetes !== undefined) {
@@ -190,28 +202,7 @@ export class EppProcess {
       kubernetes.start(() => this.#parts.onLeadershipLost?.());
     }
 
-    const attempts = new SchedulerAttempts(metrics);
     datastore.subscribe(attempts, "scheduler attempts");
-    const router = createRouter(graph, {
-      attempts,
-      endpoints,
-      decisions,
-      clock,
-      timers,
-      logger,
-      metrics,
-      random,
-      maxRequestBodyBytes: options.maxRequestBodyBytes,
-      emitScores: options.emitScores,
-      ignoreSubsetHint: options.ignoreSubsetHint,
-      recordedSignals,
-      requestMetrics: options.requestMetrics,
-      errorFormat: options.errorFormat,
-      ...(objectives === undefined ? {} : { objectives }),
-      ...(rewrites === undefined ? {} : { rewrites }),
-      ...(inFlight === undefined ? {} : { inFlight }),
-      ...(tracing === undefined ? {} : { tracing }),
-    });
     const checks = eppHealth({
       notSynced: () => {
         if (kubernetes !== undefined) return kubernetes.notSynced();
@@ -220,12 +211,12 @@ export class EppProcess {
       ...(kubernetes === undefined ? {} : { appProtocol: () => kubernetes.appProtocol() }),
       ...(kubernetes?.leading === undefined ? {} : { leading: kubernetes.leading }),
       draining: () => this.#draining,
-      parsers: graph.parsers,
-      plugins: graph.plugins,
+      parsers: () => graphs.current.graph.parsers,
+      plugins: () => graphs.current.graph.plugins,
     });
     this.#health = checks;
     const health = healthMethods(checks);
-    const extProcRpc = extProcMethod(() => router);
+    const extProcRpc = extProcMethod(() => graphs.current.router);
     const methods = new Map([
       [processMethod, options.streamMetrics ? withStreamMetrics(extProcRpc, metrics, clock) : extProcRpc],
     ]);
@@ -251,7 +242,7 @@ export class EppProcess {
     if (options.httpProxyPort !== undefined) {
       const port = options.httpProxyPort;
       const proxy = createHttpProxy({
-        router: () => router,
+        router: () => graphs.current.router,
         host: options.bindAddress,
         port,
         logger,
@@ -273,6 +264,21 @@ export class EppProcess {
     const healthPort = await listen("grpc-health-port", options.grpcHealthPort, () => healthServer.start());
     this.#stops.push({ what: "health server", stop: () => healthServer.stop() });
     return { extProc: extProcPort.port, health: healthPort.port, metrics: metricsPort, proxy: proxyPort };
+  }
+
+  /**
+   * Puts another plugin graph to work in one step; requests in flight end on the one they began with. Returns why that
+   * cannot be done, `undefined` when it is; the graph given is disposed then.
+   */
+  async replaceGraph(graph: PluginGraph, effective: EffectiveConfig): Promise<string | undefined> {
+    if (this.#graphs !== undefined && !this.#draining) return this.#graphs.replace(graph, effective);
+    await graph.dispose();
+    return "the process is not running";
+  }
+
+  /** The graph at work. */
+  get graph(): PluginGraph {
+    return this.#graphs?.current.graph ?? this.#parts.graph;
   }
 
   /**

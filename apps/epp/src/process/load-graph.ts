@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { type ConfigInput, type LoadOutcome, loadConfig } from "@pointsman/config";
+import { type ConfigInput, type LoadOutcome, loadConfig, type PluginGraph } from "@pointsman/config";
 import { type Clock, errorText, type Logger, type MetricsRegistry, systemClock, type Timers } from "@pointsman/core";
 import type { Datastore } from "@pointsman/datastore";
 import { PluginRegistry } from "../registry/plugin-registry.ts";
@@ -16,6 +16,11 @@ export interface ConfigSource {
 /** A configuration that could not be read at all. */
 export interface Unreadable {
   readonly unreadable: string;
+}
+
+/** What loading came to, and the text it was loaded from. */
+export interface LoadedConfig extends LoadOutcome {
+  readonly text: string;
 }
 
 /** The built-in configuration with endpoints from a file. */
@@ -74,16 +79,19 @@ export async function loadGraph(
     readonly logger: Logger;
     readonly metrics: MetricsRegistry;
     readonly datastore: Datastore;
+    /** The graph at work that the new one is to replace. */
+    readonly replaces?: PluginGraph;
     /** Another time and other random numbers than the process's own. */
     readonly virtual?: { readonly clock: Clock; timersFor(name: string): Timers; random(): number };
   },
-): Promise<LoadOutcome | Unreadable> {
+): Promise<LoadedConfig | Unreadable> {
   const input = await readInput(source);
   if (input !== undefined && "unreadable" in input) return input;
   const { logger, metrics, datastore, virtual } = process;
-  return loadConfig(input, {
+  const outcome = await loadConfig(input, {
     resolver: new PluginRegistry(input?.baseDirectory ?? globalThis.process.cwd()),
     allowExperimental: process.allowExperimental,
+    ...(process.replaces === undefined ? {} : { replaces: process.replaces }),
     environment: {
       logger,
       metrics,
@@ -94,4 +102,5 @@ export async function loadGraph(
       timersFor: (name: string) => virtual?.timersFor(name) ?? createTimers(name, logger),
     },
   });
+  return { ...outcome, text: input?.text ?? "" };
 }

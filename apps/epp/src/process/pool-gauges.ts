@@ -16,7 +16,7 @@ export interface PoolGaugesOptions {
   readonly clock: Clock;
   readonly stalenessMs: number;
   /** Endpoints are scraped: one without a fresh signal is not ready. Otherwise nothing speaks against any. */
-  readonly scraped: boolean;
+  readonly scraped: () => boolean;
 }
 
 /** Mean and spread of one signal. */
@@ -57,7 +57,7 @@ export function createPoolGauges(options: PoolGaugesOptions): { update(): void }
           : undefined;
       known.set(endpoints.length);
       const isReady = (endpoint: Endpoint): boolean => signals.some(({ key }) => fresh(endpoint, key) !== undefined);
-      ready.set(options.scraped ? endpoints.filter(isReady).length : endpoints.length);
+      ready.set(options.scraped() ? endpoints.filter(isReady).length : endpoints.length);
       for (const { key, average, stdDev } of signals) {
         const values = endpoints.flatMap((endpoint) => fresh(endpoint, key) ?? []);
         const mean = values.reduce((sum, value) => sum + value, 0) / values.length;

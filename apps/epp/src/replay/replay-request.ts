@@ -98,6 +98,20 @@ const replayFlags: readonly FlagSpec[] = [
   ...flagTable.filter(({ name }) => name === "allow-experimental-plugins" || name === "metrics-staleness-threshold"),
 ];
 
+/** What can be asked for, for people. */
+export function replayHelp(): string {
+  const rows = replayFlags.map(({ name, default: standard, help }) => ({
+    flag: `--${name}`,
+    text: `${help}${standard === "" || standard === "false" ? "" : ` Default: ${standard}.`}`,
+  }));
+  const width = Math.max(...rows.map(({ flag }) => flag.length));
+  return [
+    "epp replay A.yaml [B.yaml] --trace FILE: replays a trace against simulated servers. See docs/replay.md.",
+    "",
+    ...rows.map(({ flag, text }) => `  ${flag.padEnd(width)}  ${text}`),
+  ].join("\n");
+}
+
 /** Reads a command line, or says everything that is wrong with it. */
 export function readReplayRequest(args: readonly string[]): ReplayRequest | { readonly problems: readonly string[] } {
   const flags = parseFlags(joinRepeated(args), replayFlags);

@@ -16,6 +16,7 @@ import type { ExchangeObserver, ExchangeWatch } from "./exchange-observer.ts";
 import type { ExchangeSink, RoutedRequest } from "./exchange-sink.ts";
 import type { InFlightRequest, InFlightRequests } from "./in-flight-requests.ts";
 import { joinChunks } from "./join-chunks.ts";
+import type { OpenExchanges } from "./open-exchanges.ts";
 import { type ParserSelection, requestPath } from "./parser-selection.ts";
 import type { RequestControl } from "./request-control.ts";
 import type { RequestMetrics } from "./request-metrics.ts";
@@ -52,6 +53,8 @@ export interface Router {
   readonly inFlight?: InFlightRequests;
   /** Follows every exchange; absent where nobody does. */
   readonly observer?: ExchangeObserver;
+  /** Counts the exchanges that are open; absent where nobody asks. */
+  readonly open?: OpenExchanges;
 }
 
 /**
@@ -87,6 +90,7 @@ export class Exchange {
     this.#router = router;
     this.#sink = sink;
     this.#receivedAtMs = router.clock.now();
+    router.open?.opened();
   }
 
   /** The request being routed, once its body is parsed. */
@@ -159,6 +163,7 @@ export class Exchange {
   close(cause: Exclude<TerminationCause, "natural">): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#router.open?.closed();
     this.#state = "ended";
     this.#request?.abort();
     const { metrics, clock } = this.#router;

@@ -62,8 +62,7 @@ export class ResponsePhase {
 
   /** What metrics of a complete answer need. */
   get answer(): Omit<CompleteAnswer, "durationMs"> {
-    const firstByteMs =
-      this.#firstByteAtMs === undefined ? undefined : this.#firstByteAtMs - this.#init.receivedAtMs;
+    const firstByteMs = this.#firstByteAtMs === undefined ? undefined : this.#firstByteAtMs - this.#init.receivedAtMs;
     return { firstByteMs, bodyBytes: this.#bodyBytes, streaming: this.#streaming, usage: this.usage };
   }
 

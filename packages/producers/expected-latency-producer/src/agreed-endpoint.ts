@@ -1,5 +1,3 @@
-import type { Endpoint } from "@pointsman/core";
-
 /** Leading tokens of a prompt that say which prefix it has. */
 const prefixTokens = 1024;
 
@@ -25,31 +23,26 @@ function mixed(value: number): number {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
+/** What {@link agreedEndpoint} knows an endpoint by. */
+export function idHash(id: string): number {
+  return mixed(hashText(id));
+}
+
 /**
  * The endpoint that all pickers of a pool agree on for a prompt's prefix without talking to each other: the one whose id
  * goes best with it (rendezvous hashing). An endpoint that comes or goes moves only the prefixes it gets or had.
  *
- * O(endpoints); `ids` keeps the hashes of ids.
+ * Returns its index among `idHashes`; -1 when there is none. O(endpoints).
  */
-export function agreedEndpoint(
-  tokens: Uint32Array,
-  endpoints: readonly Endpoint[],
-  ids: WeakMap<Endpoint, number>,
-): Endpoint | undefined {
+export function agreedEndpoint(tokens: Uint32Array, idHashes: Uint32Array): number {
   const prefix = hashTokens(tokens);
-  let best: Endpoint | undefined;
+  let best = -1;
   let bestRank = -1;
-  for (let i = 0; i < endpoints.length; i++) {
-    const endpoint = endpoints[i]!;
-    let id = ids.get(endpoint);
-    if (id === undefined) {
-      id = hashText(endpoint.id);
-      ids.set(endpoint, id);
-    }
-    const rank = mixed(prefix ^ mixed(id));
+  for (let i = 0; i < idHashes.length; i++) {
+    const rank = mixed(prefix ^ idHashes[i]!);
     if (rank > bestRank) {
       bestRank = rank;
-      best = endpoint;
+      best = i;
     }
   }
   return best;

@@ -1,4 +1,5 @@
 import { attentionPairs, type PoolModel } from "./pool-model.ts";
+import { roundedValues } from "./rounded-values.ts";
 import { RunningMean } from "./running-mean.ts";
 
 /** First tokens closer together than this come from one step of the engine. */
@@ -195,6 +196,12 @@ export class EndpointWork {
   /** Notes how many of the tokens expected in the cache were there. */
   learnCache(expectedTokens: number, foundTokens: number): void {
     if (expectedTokens > 0) this.#cacheTrust.add(Math.max(0, Math.min(1, foundTokens / expectedTokens)));
+  }
+
+  /** The record for people who debug. */
+  dump(nowMs: number): { readonly [name: string]: number } {
+    const { slowness, present, foreign, cacheTrust } = this;
+    return roundedValues({ slowness, present, foreign, backlogMs: this.backlogMs(nowMs), cacheTrust });
   }
 
   /** Where no first token is seen, a prompt counts as computed when it should be. */

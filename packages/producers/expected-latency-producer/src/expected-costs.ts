@@ -7,6 +7,12 @@ export interface CacheRoom {
   readonly usedTokens: number;
 }
 
+/** What counts of the work that an endpoint has. */
+export type PlacedWork = Pick<
+  EndpointWork,
+  "slowness" | "present" | "pendingTokens" | "contextTokens" | "decoding" | "backlogMs"
+>;
+
 /** What a request is expected to see and to cause on one endpoint, milliseconds. */
 export interface ExpectedCosts {
   ttftMs: number;
@@ -31,7 +37,7 @@ export interface ExpectedCosts {
  */
 export function estimateCosts(
   model: PoolModel,
-  work: EndpointWork,
+  work: PlacedWork,
   request: { readonly promptTokens: number; readonly cachedTokens: number; readonly outputTokens: number },
   room: CacheRoom | undefined,
   nowMs: number,

@@ -10,14 +10,16 @@ import {
   type InferenceRequest,
   KV_CACHE_USAGE,
   PREFIX_MATCH,
+  type PrefixMatch,
   RUNNING_REQUESTS_SIZE,
-  slotTableLength,
   TOKENIZED_PROMPT,
   WAITING_QUEUE_SIZE,
 } from "@pointsman/core";
 import { agreedEndpoint } from "./agreed-endpoint.ts";
-import { type Dispatch, EndpointWork } from "./endpoint-work.ts";
+import type { Dispatch } from "./endpoint-work.ts";
+import { EndpointWorks } from "./endpoint-works.ts";
 import { type CacheRoom, type ExpectedCosts, estimateCosts } from "./expected-costs.ts";
+import { ExpectedTables } from "./expected-tables.ts";
 import { type ExpectedLatencyParams, expectedLatencyParams } from "./params.ts";
 import { PoolModel } from "./pool-model.ts";
 import { PredictionMetrics } from "./prediction-metrics.ts";
@@ -36,6 +38,8 @@ const minForeignShare = 0.05;
 const maxDumpedEndpoints = 100;
 const maxPromptTokens = 1e8;
 const maxCacheTokens = 1e12;
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<ExpectedLatencyParams>({
   type: "expected-latency-producer",
@@ -63,10 +67,12 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
     const readDispatch = host.requestReader(DISPATCH.from(host.name));
     const metrics = new PredictionMetrics(host);
     const model = new PoolModel();
-    const works = new Map<string, EndpointWork>();
-    const ids = new WeakMap<Endpoint, number>();
+    const works = new EndpointWorks(model, () => host.endpoints());
     /** Share of the requests in the pool that others sent, as of the last decision. */
     let foreignShare = 0;
+    // Used for one candidate after another, so that nothing is allocated for each.
+    const asked = { promptTokens: 0, cachedTokens: 0, outputTokens: 0 };
+    const room: Mutable<CacheRoom> = { capacityTokens: 0, usedTokens: 0 };
     const costs: ExpectedCosts = {
       ttftMs: 0,
       queueMs: 0,
@@ -77,16 +83,6 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
       evictMs: 0,
     };
 
-    function workOf(endpoint: Endpoint): EndpointWork {
-      let work = works.get(endpoint.id);
-      if (work === undefined) {
-        work = new EndpointWork(model);
-        // One that has gone is not kept: nobody would drop it.
-        if (host.endpoints().includes(endpoint)) works.set(endpoint.id, work);
-      }
-      return work;
-    }
-
     /** Prompts of unknown length count as empty: then what is queued decides. */
     function promptTokensOf(request: InferenceRequest): number {
       const tokens = prompts.get(request)?.totalTokens ?? 0;
@@ -94,8 +90,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
     }
 
     /** Prompt tokens in the endpoint's cache. The last token of a prompt is always computed. */
-    function cachedTokens(request: InferenceRequest, endpoint: Endpoint, promptTokens: number): number {
-      const match = matches.get(request);
+    function cachedTokens(match: PrefixMatch | undefined, endpoint: Endpoint, promptTokens: number): number {
       const matched = match === undefined ? 0 : (match.matchedBlocks[endpoint.slot] ?? 0) * match.blockSizeTokens;
       return matched > 0 ? Math.min(matched, Math.max(0, promptTokens - 1)) : 0;
     }
@@ -105,7 +100,9 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
       const tokens = (cacheBlocks.get(endpoint) ?? 0) * (cacheBlockTokens.get(endpoint) ?? 0) * model.tokenRatio;
       if (!(usage !== undefined && usage >= 0 && usage <= 1 && tokens > 0 && tokens <= maxCacheTokens))
         return undefined;
-      return { capacityTokens: tokens, usedTokens: usage * tokens };
+      room.capacityTokens = tokens;
+      room.usedTokens = usage * tokens;
+      return room;
     }
 
     return {
@@ -113,48 +110,34 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         const nowMs = host.clock.now();
         const promptTokens = promptTokensOf(request);
         const outputTokens = model.outputTokens(request.targetModel, request.body.maxOutputTokens);
-        const length = slotTableLength(endpoints);
-        const table = (): Float64Array => new Float64Array(length).fill(Number.NaN);
-        const expected = {
-          ttftMs: table(),
-          queueMs: table(),
-          memoryMs: table(),
-          prefillMs: table(),
-          decodeMs: table(),
-          harmMs: table(),
-          evictMs: table(),
-        };
+        const expected = new ExpectedTables(endpoints);
+        const { works: aligned, idHashes } = works.ofAll(endpoints);
+        const match = matches.get(request);
+        const tokens = prompts.get(request)?.prompts[0]?.tokenIds;
+        const agreed = foreignShare < minForeignShare || tokens === undefined ? -1 : agreedEndpoint(tokens, idHashes);
+        const agreedTokens = agreedCached * Math.min(1, foreignShare * 4);
         let mostCachedTokens = 0;
         let present = 0;
         let foreign = 0;
-        const tokens = prompts.get(request)?.prompts[0]?.tokenIds;
-        const agreed =
-          foreignShare < minForeignShare || tokens === undefined ? undefined : agreedEndpoint(tokens, endpoints, ids);
+        asked.promptTokens = promptTokens;
+        asked.outputTokens = outputTokens;
         for (let i = 0; i < endpoints.length; i++) {
           const endpoint = endpoints[i]!;
-          const { slot } = endpoint;
-          const work = workOf(endpoint);
+          const work = aligned[i]!;
           const runningRequests = running.fresh(endpoint, nowMs);
           const waitingRequests = waiting.fresh(endpoint, nowMs);
           if (runningRequests !== undefined && waitingRequests !== undefined) {
             work.scraped(runningRequests, waitingRequests, nowMs);
           }
-          const matched = cachedTokens(request, endpoint, promptTokens);
+          const matched = cachedTokens(match, endpoint, promptTokens);
           if (matched > mostCachedTokens) mostCachedTokens = matched;
           present += work.present;
           foreign += work.foreign;
           // What others sent there is not known; that they agree on this endpoint is.
-          const hidden =
-            endpoint === agreed ? (promptTokens - 1 - matched) * agreedCached * Math.min(1, foreignShare * 4) : 0;
-          const asked = { promptTokens, cachedTokens: matched * work.cacheTrust + Math.max(0, hidden), outputTokens };
+          const hidden = i === agreed ? Math.max(0, promptTokens - 1 - matched) * agreedTokens : 0;
+          asked.cachedTokens = matched * work.cacheTrust + hidden;
           estimateCosts(model, work, asked, cacheRoom(endpoint, nowMs), nowMs, costs);
-          expected.ttftMs[slot] = costs.ttftMs;
-          expected.queueMs[slot] = costs.queueMs;
-          expected.memoryMs[slot] = costs.memoryMs;
-          expected.prefillMs[slot] = costs.prefillMs;
-          expected.decodeMs[slot] = costs.decodeMs;
-          expected.harmMs[slot] = costs.harmMs;
-          expected.evictMs[slot] = costs.evictMs;
+          expected.set(endpoint.slot, costs);
         }
         foreignShare = present > 0 ? foreign / present : 0;
         model.learnReuse(mostCachedTokens, promptTokens);
@@ -166,18 +149,19 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         readDispatch.get(request)?.work.end(readDispatch.get(request)!, undefined, host.clock.now());
         const target = result.profiles.get(result.primaryProfile)?.targets[0];
         const expected = readExpected.get(request);
+        const ttftMs = (target === undefined ? undefined : expected?.ttftMs[target.slot]) ?? Number.NaN;
         writeExpected.set(request, undefined);
         if (target === undefined) return undefined;
-        const work = workOf(target);
+        const work = works.of(target);
         const promptTokens = promptTokensOf(request);
-        const cached = cachedTokens(request, target, promptTokens) * work.cacheTrust;
+        const cached = cachedTokens(matches.get(request), target, promptTokens) * work.cacheTrust;
         const prefillMs = model.prefillMs(promptTokens - cached, cached);
         model.learnPrompt(promptTokens, prefillMs);
         const plan = {
           promptTokens,
           cachedTokens: cached,
           prefillMs,
-          ttftMs: expected?.ttftMs[target.slot] ?? Number.NaN,
+          ttftMs,
           sentAtMs: host.clock.now(),
           streams: request.body.stream,
         };
@@ -218,17 +202,14 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
       },
 
       endpointChanged({ type, endpoint }) {
-        if (type === "delete") works.delete(endpoint.id);
+        if (type === "delete") works.delete(endpoint);
       },
 
       dumpState: () => ({
         model: model.dump(),
-        endpoints: Array.from(works, ([endpoint, work]) => ({
+        endpoints: Array.from(works.entries(), ([endpoint, work]) => ({
           endpoint,
-          slowness: work.slowness,
-          present: work.present,
-          backlogMs: work.backlogMs(host.clock.now()),
-          cacheTrust: work.cacheTrust,
+          ...work.dump(host.clock.now()),
         })).slice(0, maxDumpedEndpoints),
         totalEndpoints: works.size,
         maxEndpoints: maxDumpedEndpoints,

@@ -2,8 +2,12 @@
 const spreadGain = 0.02;
 /** Residuals beyond this many usual ones count less: Huber's rule. */
 const outlierSpreads = 3;
+/** However well samples agree, another one that is not far off counts in full: else nothing new is ever learned. */
+const leastSpread = 0.02;
 /** Numbers beyond this are no measurement. Products of numbers below it keep the precision the update needs. */
 const maxMagnitude = 1e9;
+/** An error below this would make one sample all that is known. */
+const leastError = 1e-3;
 
 /**
  * A linear relation learned from samples one by one: recursive least squares that forgets old samples and gives those far
@@ -49,7 +53,7 @@ export class LinearFit {
   learn(features: ArrayLike<number>, value: number, usualError: number): void {
     const { coefficients } = this;
     const size = coefficients.length;
-    if (!(isPlausible(value) && isPlausible(usualError) && usualError > 0)) return;
+    if (!(isPlausible(value) && isPlausible(usualError) && usualError >= leastError)) return;
     for (let i = 0; i < size; i++) if (!isPlausible(features[i]!)) return;
     this.samples++;
     const covariance = this.#covariance;
@@ -57,7 +61,7 @@ export class LinearFit {
     const residual = value - this.at(features);
     const distance = Math.abs(residual) / usualError;
     const limit = outlierSpreads * this.#spread;
-    this.#spread += spreadGain * (Math.min(distance, limit) - this.#spread);
+    this.#spread = Math.max(leastSpread, this.#spread + spreadGain * (Math.min(distance, limit) - this.#spread));
     const weight = distance > limit ? limit / distance : 1;
     let scale = (this.#forgetting * usualError ** 2) / weight;
     for (let i = 0; i < size; i++) {

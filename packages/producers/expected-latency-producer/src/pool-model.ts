@@ -1,4 +1,5 @@
 import { LinearFit } from "./linear-fit.ts";
+import { roundedValues } from "./rounded-values.ts";
 import { RunningMean } from "./running-mean.ts";
 
 /** Attention is counted per this many pairs of tokens, and context per this many tokens, so that coefficients are alike. */
@@ -135,7 +136,7 @@ export class PoolModel {
   dump(): { readonly [name: string]: number } {
     const [fixedMs, perTokenMs, perMillionPairsMs] = this.#prefill.coefficients;
     const [stepMs, per1000ContextTokensMs] = this.#step.coefficients;
-    return {
+    return roundedValues({
       fixedMs: fixedMs!,
       perTokenMs: perTokenMs!,
       perMillionPairsMs: perMillionPairsMs!,
@@ -146,7 +147,7 @@ export class PoolModel {
       meanOutputTokens: this.#outputTokens.value,
       tokenRatio: this.tokenRatio,
       reuse: this.reuse,
-    };
+    });
   }
 
   #costMs(uncachedTokens: number, pairs: number): number {

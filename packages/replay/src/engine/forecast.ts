@@ -1,4 +1,4 @@
-import type { WorkloadRequest } from "../workload/workload.ts";
+import { unsharedKey, type WorkloadRequest } from "../workload/workload.ts";
 import { decodeStepMs, prefillMs } from "./engine-model.ts";
 import type { Sequence, SimulatedEngine } from "./simulated-engine.ts";
 
@@ -67,13 +67,14 @@ export function forecast(engine: SimulatedEngine, request: WorkloadRequest): For
   };
 }
 
-/** Leading blocks two prompts have in common. Keys are chained, so once they differ they stay different. */
+/** Leading blocks two prompts have in common. Keys are chained, so once they differ, or are unshared, they stay so. */
 function sharedBlocks(a: WorkloadRequest, b: WorkloadRequest, limit: number): number {
   let low = 0;
   let high = limit;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (a.keys[middle - 1] === b.keys[middle - 1]) low = middle;
+    const key = a.keys[middle - 1];
+    if (key !== unsharedKey && key === b.keys[middle - 1]) low = middle;
     else high = middle - 1;
   }
   return low;

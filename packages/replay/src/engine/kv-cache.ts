@@ -1,3 +1,5 @@
+import { unsharedKey } from "../workload/workload.ts";
+
 /** No block, no key, end of a list. */
 const none = -1;
 
@@ -5,7 +7,8 @@ const none = -1;
  * Blocks of a KV cache with prefix caching. A block that holds a full run of tokens stays findable by its key after its
  * last user is gone, until it is the block freed longest ago and is needed.
  *
- * Keys are whole numbers below `keyCount`; equal keys mean equal tokens up to and including the block.
+ * Keys are whole numbers below `keyCount`; equal keys mean equal tokens up to and including the block. Blocks with
+ * {@link unsharedKey} are never found again.
  */
 export class KvCache {
   readonly #blockOfKey: Int32Array;
@@ -77,6 +80,7 @@ export class KvCache {
 
   /** Makes a block findable by its key, unless another one already is. */
   publish(block: number, key: number): void {
+    if (key === unsharedKey) return;
     if (this.#blockOfKey[key] !== none || this.#keyOfBlock[block] !== none) return;
     this.#blockOfKey[key] = block;
     this.#keyOfBlock[block] = key;

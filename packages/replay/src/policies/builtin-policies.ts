@@ -1,7 +1,7 @@
 import { forecast } from "../engine/forecast.ts";
 import type { SimulatedEngine } from "../engine/simulated-engine.ts";
 import { SeededRandom } from "../seeded-random.ts";
-import type { WorkloadRequest } from "../workload/workload.ts";
+import { unsharedKey, type WorkloadRequest } from "../workload/workload.ts";
 import type { Choice, RoutingPolicy } from "./routing-policy.ts";
 
 /** Policies to compare a picker with. The oracles see what no picker can: true state, caches, lengths of answers. */
@@ -80,7 +80,9 @@ function prefixHash(engines: readonly SimulatedEngine[]): Decide {
     const total = engines.reduce((sum, engine) => sum + engine.present, 1);
     const bound = Math.ceil((loadFactor * total) / engines.length);
     const blocks = Math.floor(Math.min(hashedTokens, request.promptTokens) / engines[0]!.model.blockTokens);
-    const at = new SeededRandom(blocks === 0 ? 0 : request.keys[blocks - 1]!, 7).uniform();
+    const key = blocks === 0 ? unsharedKey : request.keys[blocks - 1]!;
+    // What no other request begins with goes anywhere.
+    const at = (key === unsharedKey ? new SeededRandom(request.index, 10) : new SeededRandom(key, 7)).uniform();
     const start = points.findIndex((point) => point.at >= at);
     for (let i = 0; i < points.length; i++) {
       const { engine } = points[(Math.max(0, start) + i) % points.length]!;

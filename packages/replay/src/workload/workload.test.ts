@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { buildWorkload, type RequestOutline, type Segment } from "./workload.ts";
+import { buildWorkload, type RequestOutline, type Segment, unsharedKey } from "./workload.ts";
 
 const segment = fc.record({ id: fc.integer({ min: -3, max: 3 }), tokens: fc.integer({ min: 1, max: 9 }) });
 const outline = fc
@@ -12,37 +12,42 @@ function tokensOf(segments: readonly Segment[]): readonly string[] {
   return segments.flatMap(({ id, tokens }) => Array.from({ length: tokens }, (_, i) => `${id}:${i}`));
 }
 
-test("keys of two blocks are equal if and only if all tokens up to the blocks' ends are", () => {
+test("keys are equal if and only if all tokens up to the blocks' ends are, those of a single request aside", () => {
   fc.assert(
     fc.property(fc.array(outline, { minLength: 1, maxLength: 8 }), fc.integer({ min: 1, max: 5 }), (outlines, size) => {
       const { requests, keyCount } = buildWorkload("made up", outlines, size);
-      const keyOf = new Map<string, number>();
-      const seen = new Set<number>();
+      const keysOf = new Map<string, number[]>();
       for (const request of requests) {
         const tokens = tokensOf([...request.prompt, request.output]);
         expect(request.keys).toHaveLength(Math.floor(tokens.length / size));
         request.keys.forEach((key, block) => {
           const upTo = tokens.slice(0, (block + 1) * size).join(" ");
-          if (!keyOf.has(upTo)) {
-            expect(seen.has(key)).toBe(false);
-            keyOf.set(upTo, key);
-            seen.add(key);
-          }
-          expect(key).toBe(keyOf.get(upTo));
-          expect(key).toBeLessThan(keyCount);
+          keysOf.set(upTo, [...(keysOf.get(upTo) ?? []), key]);
         });
       }
-      expect(keyCount).toBe(keyOf.size);
+      const shared = new Set<number>();
+      for (const [first, ...others] of keysOf.values()) {
+        if (others.length === 0) {
+          expect(first).toBe(unsharedKey);
+          continue;
+        }
+        expect(first).toBeGreaterThan(unsharedKey);
+        expect(first).toBeLessThan(keyCount);
+        expect(shared.has(first!)).toBe(false);
+        shared.add(first!);
+        for (const other of others) expect(other).toBe(first);
+      }
+      expect(keyCount).toBe(shared.size + 1);
     }),
   );
 });
 
 test("many blocks of large and of negative ids all get keys of their own", () => {
   const ids = [0, -1, 2 ** 32, 2 ** 40, 2 ** 52, 2 ** 53 - 1, -(2 ** 40)];
-  const outlines = ids.map((id) => ({
+  const outlines = [...ids, ...ids].map((id) => ({
     ...{ atMs: 0, prompt: [{ id, tokens: 200_000 }], output: { id: 7, tokens: 1 } },
   }));
-  expect(buildWorkload("long", outlines, 16).keyCount).toBe(ids.length * 12_500);
+  expect(buildWorkload("long", outlines, 16).keyCount).toBe(ids.length * 12_500 + 1);
 });
 
 test("lengths are summed up", () => {

@@ -23,7 +23,10 @@ export interface RequestOutline {
 export interface WorkloadRequest extends RequestOutline {
   readonly index: number;
   readonly promptTokens: number;
-  /** Keys of all full blocks of prompt and answer; see {@link Workload.keyCount}. */
+  /**
+   * Keys of all full blocks of prompt and answer. Equal keys mean equal tokens up to and including the block, but for
+   * {@link unsharedKey}.
+   */
   readonly keys: Int32Array;
 }
 
@@ -32,10 +35,13 @@ export interface Workload {
   readonly name: string;
   readonly requests: readonly WorkloadRequest[];
   readonly blockTokens: number;
-  /** Keys are whole numbers below this. Equal keys mean equal tokens up to and including the block. */
+  /** Keys are whole numbers below this. */
   readonly keyCount: number;
   readonly maxOutputTokens: number;
 }
+
+/** Key of all blocks that occur in one request only: nobody ever looks for them. */
+export const unsharedKey = 0;
 
 /** Completes outlines: lengths, and block keys that are equal where tokens are. */
 export function buildWorkload(name: string, outlines: readonly RequestOutline[], blockTokens: number): Workload {
@@ -50,7 +56,10 @@ export function buildWorkload(name: string, outlines: readonly RequestOutline[],
     name,
     requests,
     blockTokens,
-    keyCount: blockKeys.count,
+    keyCount: numberShared(
+      requests.map(({ keys }) => keys),
+      blockKeys.count,
+    ),
     maxOutputTokens: requests.reduce((max, { output }) => Math.max(max, output.tokens), 0),
   };
 }
@@ -71,4 +80,18 @@ function fillKeys(keys: Int32Array, segments: readonly Segment[], blockTokens: n
       keys[filled++] = blockKeys.key();
     }
   }
+}
+
+/** Numbers the keys that stand in several of the lists anew, from 1, and all others 0. Returns how many numbers there are. */
+function numberShared(lists: readonly Int32Array[], keyCount: number): number {
+  const seen = new Uint8Array(keyCount);
+  for (const keys of lists) {
+    // A key stands in one list once at most: it covers all that is before it.
+    for (let i = 0; i < keys.length; i++) seen[keys[i]!] = Math.min(2, seen[keys[i]!]! + 1);
+  }
+  const numbers = new Int32Array(keyCount).fill(unsharedKey);
+  let count = unsharedKey + 1;
+  for (let key = 0; key < keyCount; key++) if (seen[key] === 2) numbers[key] = count++;
+  for (const keys of lists) for (let i = 0; i < keys.length; i++) keys[i] = numbers[keys[i]!]!;
+  return count;
 }
