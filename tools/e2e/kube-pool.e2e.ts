@@ -31,8 +31,10 @@ function picker(
   pickers.push(started);
   return started;
 }
+let asked = 0;
+// Prompts differ, so that none is sent where an equal one went.
 const ask = (model = "Qwen/Qwen3-8B", headers: Record<string, string> = {}) =>
-  post(epp.proxy, "/v1/completions", { model, prompt: "p", max_tokens: 1 }, headers);
+  post(epp.proxy, "/v1/completions", { model, prompt: `prompt ${asked++}`, max_tokens: 1 }, headers);
 
 beforeAll(async () => {
   await cluster.start();
@@ -165,7 +167,14 @@ describe("a picker that follows an InferencePool", () => {
     const objective = (name: string) => ask("Qwen/Qwen3-8B", { "x-llm-d-inference-objective": name });
     const counted = async (priority: number): Promise<boolean> =>
       new RegExp(`llm_d_epp_request_total\\{.*priority="${priority}".*\\} [1-9]`).test(await epp.metrics());
-    await until("the objective counts", async () => (await objective("gold"), await counted(7)), 40_000);
+    await until(
+      "the objective counts",
+      async () => {
+        await objective("gold");
+        return await counted(7);
+      },
+      40_000,
+    );
     await objective("elsewhere");
     expect(await counted(9)).toBe(false);
   });

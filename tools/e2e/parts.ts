@@ -19,7 +19,8 @@ export const parts = {
   h2spec: (): string => part("POINTSMAN_H2SPEC", "path of the h2spec program"),
   trace: (): string => part("POINTSMAN_TRACE", "a Mooncake trace (JSON lines with hash_ids)"),
   etcd: (): string => part("POINTSMAN_ETCD", "path of the etcd program, 3.4 or later"),
-  kubeApiserver: (): string => part("POINTSMAN_KUBE_APISERVER", "path of the API server that tools/kube-apiserver builds"),
+  kubeApiserver: (): string =>
+    part("POINTSMAN_KUBE_APISERVER", "path of the API server that tools/kube-apiserver builds"),
   epp: join(root, "apps/epp/bin/epp"),
   modelSim: join(root, "apps/model-sim/bin/model-sim"),
 };

@@ -20,7 +20,15 @@ const rewrites = `modelRewrites:
       targets: [{modelRewrite: m-v1, weight: 3}, {modelRewrite: m-v2, weight: 1}]
 `;
 
-async function start(policies: string, flags: readonly string[] = []) {
+/** Nothing in it reads bodies. */
+const bodyless = `plugins:
+  - {type: file-discovery, parameters: {path: endpoints.yaml, watchFile: true}}
+  - {type: queue-scorer}
+schedulingProfiles: [{name: default, plugins: [{pluginRef: queue-scorer}]}]
+dataLayer: {discovery: {pluginRef: file-discovery}}
+`;
+
+async function start(policies: string, flags: readonly string[] = [], config: string | undefined = undefined) {
   const modelPort = await modelServer((_request, response) => response.end("vllm:num_requests_waiting 0\n"));
   const folder = temporaryFolder();
   const file = join(folder, "endpoints.yaml");
@@ -29,9 +37,12 @@ async function start(policies: string, flags: readonly string[] = []) {
     renameSync(join(folder, "new.yaml"), file);
   };
   write(policies);
+  const configFile = join(folder, "epp.yaml");
+  if (config !== undefined) writeFileSync(configFile, config);
   const { ports } = await startPicker(
     [
-      ...["--endpoints-file", file, "--bind-address=127.0.0.1", "--secure-serving=false"],
+      ...(config === undefined ? ["--endpoints-file", file] : ["--config-file", configFile]),
+      ...["--bind-address=127.0.0.1", "--secure-serving=false"],
       ...["--grpc-port=0", "--grpc-health-port=0", "--metrics-port=0", ...flags],
     ],
     { random: seededRandom(7) },
@@ -93,7 +104,7 @@ test("a rewrite sends requests to its targets by weight, and the client sees the
 });
 
 test("rules apply also where nothing else reads bodies, and follow the file", async () => {
-  const { ports, write } = await start("", ["--request-metrics=false"]);
+  const { ports, write } = await start("", ["--request-metrics=false"], bodyless);
   const first = await routed(ports.extProc);
   expect(bodyOf(first)).toContain('"model":"m"');
   write(rewrites.replace("{modelRewrite: m-v1, weight: 3}, ", ""));

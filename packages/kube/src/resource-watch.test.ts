@@ -1,4 +1,4 @@
-import { type Logger, silentLogger, systemClock } from "@pointsman/core";
+import { type Logger, silentLogger, systemClock, type Timers } from "@pointsman/core";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { answer, FakeApi, status, until } from "../test/fake-api.ts";
 import { realTimers } from "../test/real-timers.ts";
@@ -65,6 +65,16 @@ function follow(limits: Partial<WatchLimits> = {}, more: Partial<ResourceWatchOp
   return watch;
 }
 
+/** Real timers that note the waits below a minute and wait as long as `real` says. */
+function noting(pauses: number[], real: (ms: number) => number): Timers {
+  return {
+    every: realTimers.every,
+    after(ms, run) {
+      if (ms < 60_000) pauses.push(ms);
+      return realTimers.after(real(ms), run);
+    },
+  };
+}
 const put = (name: string, value: string, quiet = false): void => {
   api.put(path, { metadata: { name, namespace: "ns" }, value }, quiet);
 };
@@ -161,15 +171,7 @@ test("a server that calls every version too old is not asked in a loop", async (
   put("a", "1");
   api.forgottenVersion = Number.POSITIVE_INFINITY;
   const pauses: number[] = [];
-  follow(
-    { firstBackOffMs: 5, mostBackOffMs: 40 },
-    {
-      timers: {
-        every: realTimers.every,
-        after: (ms, run) => (ms < 1000 && pauses.push(ms), realTimers.after(ms, run)),
-      },
-    },
-  );
+  follow({ firstBackOffMs: 5, mostBackOffMs: 40 }, { timers: noting(pauses, (ms) => ms) });
   await until("it tried some times", () => pauses.length >= 5);
   expect(pauses.slice(0, 5)).toEqual([3.75, 7.5, 15, 30, 30]);
 });
@@ -315,10 +317,7 @@ test("refusals are told in the API server's words, and waits that it asks for ar
   };
   put("a", "1");
   const pauses: number[] = [];
-  const watch = follow(
-    {},
-    { timers: { every: realTimers.every, after: (ms, run) => (pauses.push(ms), realTimers.after(1, run)) } },
-  );
+  const watch = follow({}, { timers: noting(pauses, () => 1) });
   await until("it is synced", () => watch.status().synced);
   expect(pauses[0]).toBe(1000);
 });

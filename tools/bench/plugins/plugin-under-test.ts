@@ -1,7 +1,6 @@
 import { formatProblem, loadConfig, type PluginResolver } from "@pointsman/config";
 import {
   type AnyPluginDefinition,
-  type AttributeKey,
   type Endpoint,
   Headers,
   hasRole,
@@ -9,6 +8,7 @@ import {
   internAttribute,
   isPluginDefinition,
   noMetrics,
+  type PluginHost,
   type PluginInstance,
   type PluginKind,
   RequestError,
@@ -57,12 +57,14 @@ export async function measuredTypes(): Promise<readonly { readonly type: string;
 export async function createPluginUnderTest(type: string, count: number): Promise<PluginUnderTest> {
   const random = seededRandom(2026);
   const clock = new FakeClock();
-  const consumed = new Set<AttributeKey<unknown>>();
   const endpoints: Endpoint[] = [];
+  let noted: Noted | undefined;
   const { problems, graph } = await loadConfig(
     { text: leastConfigurationText(type, leastConfigurations[type]), file: type, baseDirectory: import.meta.dirname },
     {
-      resolver: notingConsumed(new PluginRegistry(import.meta.dirname), type, consumed),
+      resolver: noting(type, (each) => {
+        noted ??= each;
+      }),
       allowExperimental: true,
       environment: {
         ...{ logger: silentLogger, metrics: noMetrics, clock, random, stalenessMs: 2000 },
@@ -71,12 +73,15 @@ export async function createPluginUnderTest(type: string, count: number): Promis
       },
     },
   );
-  // A plugin that its least configuration puts to no use is created all the same.
+  // Where nobody produces what the plugin reads there is no graph; here the bench is the producer.
   const errors = problems.filter(({ severity, code }) => severity === "error" && code !== "EPP_CONFIG_MISSING_PRODUCER");
-  if (errors.length > 0 || graph === undefined) throw new Error(errors.map(formatProblem).join("\n"));
-  const plugin = graph.plugins.find((each) => each.type === type);
-  if (plugin === undefined) throw new Error(`the least configuration of ${type} creates no plugin of that type`);
-  const { instance } = plugin;
+  if (errors.length > 0) throw new Error(errors.map(formatProblem).join("\n"));
+  if (noted === undefined) throw new Error(`the least configuration of ${type} creates no plugin of that type`);
+  const { definition, params, host } = noted;
+  const instance =
+    graph?.plugins.find((each) => each.type === definition.type)?.instance ?? definition.create(params, host);
+  const { required = [], optional = [] } = definition.consumes?.(params) ?? {};
+  const consumed = [...new Set([...required, ...optional].map((key) => internAttribute(key)))];
 
   for (let slot = 0; slot < count; slot++) endpoints.push(endpointOf(slot));
   for (const key of consumed) {
@@ -93,33 +98,38 @@ export async function createPluginUnderTest(type: string, count: number): Promis
   });
   return {
     type,
-    kind: graph.definitions.get(plugin.name)!.kind,
+    kind: definition.kind,
     endpoints,
     call: callOf(instance, requests, endpoints, random),
-    dispose: () => graph.dispose(),
+    async dispose() {
+      if (graph === undefined) await instance.dispose?.();
+      else await graph.dispose();
+    },
   };
 }
 
-/** Notes which attributes the plugins of one type read, with the parameters they were given. */
-function notingConsumed(
-  registry: PluginRegistry,
-  type: string,
-  consumed: Set<AttributeKey<unknown>>,
-): PluginResolver {
+/** What the loader makes a plugin with. */
+interface Noted {
+  readonly definition: AnyPluginDefinition;
+  readonly params: unknown;
+  readonly host: PluginHost;
+}
+
+/** In-tree plugins, telling what those of one type are made with. */
+function noting(type: string, note: (noted: Noted) => void): PluginResolver {
+  const registry = new PluginRegistry(import.meta.dirname);
   return {
     known: registry.known,
     async resolve(name) {
       const definition = await registry.resolve(name);
       if (!isPluginDefinition(definition) || definition.type !== type) return definition;
-      const noting: AnyPluginDefinition = {
+      return {
         ...definition,
         create(params, host) {
-          const { required = [], optional = [] } = definition.consumes?.(params) ?? {};
-          for (const key of [...required, ...optional]) consumed.add(internAttribute(key));
+          note({ definition, params, host });
           return definition.create(params, host);
         },
       };
-      return noting;
     },
   };
 }

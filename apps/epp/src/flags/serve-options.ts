@@ -108,7 +108,11 @@ export function serveOptions(
   const choice = kubernetesChoice(flags, environment);
   problems.push(...choice.problems);
   warnings.push(...choice.warnings);
-  if (choice.kubernetes === undefined && get<string>("metrics-cert-dir") !== "" && get<string>("metrics-client-ca-file") === "") {
+  if (
+    choice.kubernetes === undefined &&
+    get<string>("metrics-cert-dir") !== "" &&
+    get<string>("metrics-client-ca-file") === ""
+  ) {
     warnings.push("the metrics port has TLS and asks nobody who they are: --metrics-endpoint-auth needs Kubernetes");
   }
   let poolNamespace = get<string>("pool-namespace");

@@ -44,8 +44,8 @@ test.each([
     () => server.stop(),
     () => client.close(),
   );
-  const open = (text: string, options: { deadline?: number } = {}): ClientDuplexStream<Buffer, Buffer> => {
-    const call = client.makeBidiStreamRequest("/test/Stream", identity, identity, new Metadata(), options);
+  const open = (text: string, metadata: Metadata = new Metadata()): ClientDuplexStream<Buffer, Buffer> => {
+    const call = client.makeBidiStreamRequest("/test/Stream", identity, identity, metadata);
     call.on("error", () => {});
     call.resume();
     call.write(Buffer.from(text));
@@ -73,7 +73,10 @@ test.each([
   await expect.poll(lines).toContain("llm_d_epp_extproc_streams_inflight 1");
   leaves.cancel();
   await expect.poll(lines).toContain('llm_d_epp_extproc_streams_total{code="Canceled"} 1');
-  open("hello", { deadline: Date.now() + 50 });
+  // A client that keeps the time itself would cancel first, now and then.
+  const timeout = new Metadata();
+  timeout.set("grpc-timeout", "50m");
+  open("hello", timeout);
   await expect.poll(lines).toContain('llm_d_epp_extproc_streams_total{code="DeadlineExceeded"} 1');
   if (create === createHttp2Server) {
     open("throw");
