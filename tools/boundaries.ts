@@ -31,7 +31,9 @@ const levels: Readonly<Record<string, number>> = {
   "@pointsman/http-proxy": 2,
   "@pointsman/kube": 2,
   "@pointsman/replay": 2,
+  "@pointsman/pd-sidecar": 3,
   "@pointsman/model-sim": 3,
+  "@pointsman/pd-sidecar-app": 4,
   "@pointsman/epp": 4,
 };
 

@@ -16,6 +16,7 @@ import { pluginCases } from "./cases/plugins.ts";
 import { prefixCacheCases } from "./cases/prefix-cache.ts";
 import { scheduleCases } from "./cases/schedule.ts";
 import { scrapeCases } from "./cases/scrape.ts";
+import { sidecarCases } from "./cases/sidecar.ts";
 import { stackCases } from "./cases/stack.ts";
 import { ChildProcesses } from "./child-processes.ts";
 import { commit, thisMachine } from "./machine.ts";
@@ -30,6 +31,7 @@ const allCases: readonly BenchCase[] = [
   ...pluginCases,
   ...prefixCacheCases,
   ...expectedLatencyCases,
+  ...sidecarCases,
   ...memoryCases,
 ];
 const exitCode = { ok: 0, failed: 1, badUsage: 2 } as const;

@@ -35,7 +35,12 @@ export class KubePicker {
       [
         "--bind-address=127.0.0.1",
         ...["--grpc-port=0", "--grpc-health-port=0", "--metrics-port=0", "--http-proxy-port=0"],
-        ...["--secure-serving=false", `--pool-namespace=${namespace}`, "--metrics-endpoint-auth=false"],
+        ...[
+          "--secure-serving=false",
+          `--pool-namespace=${namespace}`,
+          "--metrics-endpoint-auth=false",
+          "--refresh-metrics-interval=1s",
+        ],
         ...pool,
         ...(config === undefined ? [] : ["--config-text", config]),
         ...flags,

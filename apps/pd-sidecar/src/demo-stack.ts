@@ -11,6 +11,8 @@ export interface DemoStack {
   /** Address for `epp explain`. */
   readonly admin: string;
   readonly epp: string;
+  /** Every model server: name and address. */
+  readonly servers: readonly string[];
   /** Metrics pages of the sidecars. */
   readonly sidecarMetrics: readonly string[];
 }
@@ -62,9 +64,11 @@ export async function startDemoStack(options: {
     return { name, role, child: run(name, modelSim, args, (line) => line["event"] === "listening") };
   });
   const sidecarMetrics: string[] = [];
+  const servers: string[] = [];
   const endpoints = await Promise.all(
     sims.map(async ({ name, role, child }) => {
       const simPort = Number(new URL(String((await child.started)["url"])).port);
+      servers.push(`${name} 127.0.0.1:${simPort}`);
       if (role === "prefill") return { name, role, port: simPort };
       const [port, metricsPort] = [await freePort(), await freePort()];
       sidecarMetrics.push(`http://127.0.0.1:${metricsPort}/metrics`);
@@ -101,7 +105,13 @@ export async function startDemoStack(options: {
     (line) => line["msg"] === "ready",
   );
   const ports = await picker.started;
-  return { proxy: `http://127.0.0.1:${ports["proxy"]}`, admin: `127.0.0.1:${ports["metrics"]}`, epp, sidecarMetrics };
+  return {
+    proxy: `http://127.0.0.1:${ports["proxy"]}`,
+    admin: `127.0.0.1:${ports["metrics"]}`,
+    epp,
+    servers: servers.sort(),
+    sidecarMetrics,
+  };
 }
 
 function resolveModelSim(): string {

@@ -83,6 +83,7 @@ const prompts: readonly (readonly [what: string, content: string, stream: boolea
 ];
 
 async function show(stack: DemoStack, model: string): Promise<void> {
+  print(`simulated model servers: ${stack.servers.join(", ")}`);
   print(`endpoint picker with built-in proxy: ${stack.proxy}\n`);
   print("  prompt           answer  x-pd-way        decode server  prompt tokens (cached)");
   let longId = "";

@@ -96,6 +96,7 @@ const hookRoles: ReadonlySet<Role> = new Set([
   "responseHeaderProcessor",
   "responseBodyProcessor",
   "endpointListener",
+  "kubernetesListener",
 ]);
 
 /** Whether the plugin acts without being referred to. */

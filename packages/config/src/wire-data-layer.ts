@@ -75,10 +75,10 @@ function wireExtractors(
   for (const ref of entry.extractors) {
     const extractor = loader.refer(ref, from);
     if (extractor === undefined) continue;
-    const fits =
-      polls === undefined ? undefined : takesRole(extractor, polls ? "pollingExtractor" : "endpointListener");
+    const fits = polls === undefined ? undefined : fitsSource(extractor, polls);
     if (fits === false) {
-      const wanted = polls === true ? "extractor of polled pages" : "plugin that follows endpoints";
+      const wanted =
+        polls === true ? "extractor of polled pages" : "plugin that follows endpoints or Kubernetes objects";
       wrongRole(ref, from, wanted, extractor, problems);
       continue;
     }
@@ -107,6 +107,14 @@ function wireExtractors(
     wired.push(extractor);
   }
   return wired;
+}
+
+/** Whether a plugin can be listed under a source that polls, or under one that reports what comes and goes. */
+function fitsSource(extractor: LoadedPlugin, polls: boolean): boolean | undefined {
+  if (polls) return takesRole(extractor, "pollingExtractor");
+  const roles = [takesRole(extractor, "endpointListener"), takesRole(extractor, "kubernetesListener")];
+  if (roles.includes(true)) return true;
+  return roles.includes(undefined) ? undefined : false;
 }
 
 /** A plugin of kind `source` that polls nothing reports endpoints as they come and go. */

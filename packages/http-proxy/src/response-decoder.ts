@@ -90,7 +90,9 @@ export class ResponseDecoder {
     while (this.#state === head) {
       const end = this.#findHeadEnd(bytes, at, length);
       if (end === undefined) {
-        return this.#heldBytes > this.#maxHeaderBytes ? `headers exceed ${this.#maxHeaderBytes} bytes` : undefined;
+        // The last bytes that are held may be the first ones of the empty line.
+        const headBytes = this.#heldBytes - headEnd.length + 1;
+        return headBytes > this.#maxHeaderBytes ? `headers exceed ${this.#maxHeaderBytes} bytes` : undefined;
       }
       const text = this.#headText(bytes, at, end);
       if (text.length > this.#maxHeaderBytes) return `headers exceed ${this.#maxHeaderBytes} bytes`;

@@ -229,7 +229,7 @@ function callOf(
     if (hasRole(instance, "requestHeaderProcessor")) proceed(instance.requestHeaders(request));
     if (hasRole(instance, "screener")) instance.screen(request, endpoints);
     if (hasRole(instance, "dataProducer") && instance.produce(request, endpoints) instanceof Promise) {
-      throw new Error("it waits for something outside the process");
+      throw new Error("a request waits in it, for other requests or for a service outside of the process");
     }
     // A refusal is an answer, too.
     if (hasRole(instance, "admitter")) instance.admitRequest(request, endpoints);

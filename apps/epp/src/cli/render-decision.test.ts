@@ -58,7 +58,7 @@ async function explained(configText: string, roles: readonly string[], prompt: s
     maxRequestBodyBytes: 1024 ** 2,
     emitScores: false,
     ignoreSubsetHint: false,
-    recordedSignals: [],
+    recordedSignals: loaded.graph.consumed.filter((key) => key.scope === "request" && key.perEndpoint !== undefined),
   });
   const exchange = new Exchange(router, quietSink);
   exchange.requestHeaders(
@@ -148,4 +148,43 @@ test("screeners tell how many they left, and admitters that they let the request
     "  admitted by: slo 0.25 ms",
     "  Admission odds: the pool is busy",
   ]);
+});
+
+test("an estimate of many parts is a table of its own, one of few stands beside the scores", async () => {
+  const expectedLatency = "plugins: [{type: expected-latency-producer}, {type: expected-latency-scorer}]";
+  const lines = await explained(expectedLatency, ["a", "b"], "word ".repeat(800));
+  const at = lines.findIndex((line) => line.includes("ExpectedLatency"));
+  expect(lines[at]!.trim().split(/ {2,}/)).toEqual([
+    ...["ExpectedLatency", "ttftMs", "queueMs", "memoryMs", "prefillMs", "decodeMs", "harmMs", "evictMs"],
+  ]);
+  const winner = lines.slice(at + 1, at + 3).find((line) => line.startsWith("    * default/"))!;
+  // 1000 tokens by the assumed relations: 15 ms, 0.03 per token, 1 per million pairs; 200 tokens of answer.
+  expect(winner.trim().split(/ {2,}/).slice(1)).toEqual(["45.5", "0", "0", "30.5", "2001", "0", "0"]);
+  const scores = lines.find((line) => line.includes("expected-latency-scorer x1"))!;
+  expect(lines[lines.indexOf(scores) + 1]).toMatch(
+    / 1\.00 +1\.00 +PrefixCacheMatchInfoDataKey\.matchedBlocks=0 \(0 ms\)/,
+  );
+  expect(lines[lines.indexOf(scores) + 1]).not.toContain("ttftMs");
+  // Titles and figures stand in columns.
+  expect(lines[at]!.indexOf("ttftMs")).toBe(winner.indexOf("45.5"));
+});
+
+test("parts that are not known say so, and candidates beyond the eighth are counted under each table", () => {
+  const parts = ["a", "b", "c"].map((part) => ({
+    name: `Estimate.${part}`,
+    ...(part === "b" ? {} : { value: "1234.56" }),
+  }));
+  const candidates = Array.from({ length: 10 }, (_, i) => ({
+    endpoint: `e${i}`,
+    total: 1,
+    scores: [],
+    signals: parts,
+  }));
+  const profiles = [
+    { profile: "default", primary: true, filters: [], candidates, winner: "e0", runnerUp: "", error: "" },
+  ];
+  const lines = renderDecision(create(DecisionSchema, { profiles })).split("\n");
+  expect(lines).toContain("    Estimate  a     b        c");
+  expect(lines).toContain("    * e0      1235  unknown  1235");
+  expect(lines.filter((line) => line === "    ... and 2 more")).toHaveLength(2);
 });

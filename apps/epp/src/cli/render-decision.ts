@@ -75,8 +75,12 @@ function renderProfile(profile: Profile): string[] {
   if (profile.error !== "") lines.push(`    failed: ${profile.error}`);
   const shown = profile.candidates.slice(0, maxShown);
   lines.push(...table(shown, profile).map((line) => `    ${line}`));
-  if (profile.candidates.length > shown.length)
-    lines.push(`    ... and ${profile.candidates.length - shown.length} more`);
+  const more = profile.candidates.length - shown.length;
+  if (more > 0) lines.push(`    ... and ${more} more`);
+  for (const name of groupsOf(shown)) {
+    lines.push(...groupTable(name, shown, profile).map((line) => `    ${line}`));
+    if (more > 0) lines.push(`    ... and ${more} more`);
+  }
   if (profile.winner !== "") {
     const rest = profile.runnerUp === "" ? "" : `; next best ${profile.runnerUp}`;
     lines.push(`    ${profile.picker?.name ?? "picked"} -> ${profile.winner}${rest}`);
@@ -88,6 +92,7 @@ function renderProfile(profile: Profile): string[] {
 function table(candidates: readonly Candidate[], profile: Profile): string[] {
   const first = candidates[0];
   if (first === undefined) return [];
+  const groups = groupsOf(candidates);
   const header = [
     "endpoint",
     ...first.scores.map((score) => `${score.plugin?.name} x${trim(score.weight)}`),
@@ -95,15 +100,59 @@ function table(candidates: readonly Candidate[], profile: Profile): string[] {
     "signals (age)",
   ];
   const rows = candidates.map((candidate) => [
-    `${candidate.endpoint === profile.winner ? "* " : "  "}${candidate.endpoint}`,
+    marked(candidate, profile),
     ...candidate.scores.map((score) => score.score.toFixed(2)),
     candidate.total.toFixed(2),
-    candidate.signals.map(signalText).join("  "),
+    candidate.signals
+      .filter(({ name }) => !groups.includes(groupOf(name)))
+      .map(signalText)
+      .join("  "),
   ]);
-  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
-  return [header, ...rows].map((row) =>
+  return aligned([header, ...rows]);
+}
+
+/** Fewest parts of an estimate that make a table of their own: a line of them beside the scores would be too long to read. */
+const minParts = 3;
+
+/** `Estimate` of a signal called `Estimate.part`; empty for others. */
+function groupOf(name: string): string {
+  return name.slice(0, Math.max(0, name.indexOf(".")));
+}
+
+/** Estimates of which the candidates' signals hold many parts. */
+function groupsOf(candidates: readonly Candidate[]): readonly string[] {
+  const parts = new Map<string, number>();
+  for (const { name } of candidates[0]?.signals ?? []) {
+    const group = groupOf(name);
+    if (group !== "") parts.set(group, (parts.get(group) ?? 0) + 1);
+  }
+  return Array.from(parts).flatMap(([name, count]) => (count >= minParts ? [name] : []));
+}
+
+/** One row for each candidate with the parts of an estimate, which is as old as the decision. */
+function groupTable(group: string, candidates: readonly Candidate[], profile: Profile): string[] {
+  const partsOf = ({ signals }: Candidate): readonly Signal[] => signals.filter(({ name }) => groupOf(name) === group);
+  return aligned([
+    [group, ...partsOf(candidates[0]!).map(({ name }) => name.slice(group.length + 1))],
+    ...candidates.map((candidate) => [
+      marked(candidate, profile),
+      ...partsOf(candidate).map(({ value }) => (value === undefined ? "unknown" : threeDigits(Number(value)))),
+    ]),
+  ]);
+}
+
+/** An endpoint's name, with a mark at the winner's. */
+function marked({ endpoint }: Candidate, { winner }: Profile): string {
+  return `${endpoint === winner ? "* " : "  "}${endpoint}`;
+}
+
+function aligned(lines: readonly (readonly string[])[]): string[] {
+  const header = lines[0] ?? [];
+  const rows = lines.slice(1);
+  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  return lines.map((row) =>
     row
-      .map((cell, column) => cell.padEnd(widths[column]!))
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join("  ")
       .trimEnd(),
   );
@@ -117,4 +166,9 @@ function signalText(signal: Signal): string {
 
 function trim(value: number, text: string = String(value)): string {
   return Number.isNaN(value) ? text : String(Math.round(value * 1000) / 1000);
+}
+
+/** As many digits as tell estimates apart. */
+function threeDigits(value: number): string {
+  return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
 }

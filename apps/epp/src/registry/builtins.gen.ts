@@ -196,6 +196,12 @@ export const builtinPlugins: readonly BuiltinPlugin[] = [
     load: () => import("@pointsman/inflight-load-producer"),
   },
   {
+    type: "k8s-notification-source",
+    aliases: [],
+    packageName: "@pointsman/k8s-notification-source",
+    load: () => import("@pointsman/k8s-notification-source"),
+  },
+  {
     type: "kv-cache-utilization-scorer",
     aliases: [],
     packageName: "@pointsman/kv-cache-utilization-scorer",

@@ -3,8 +3,8 @@ import {
   CACHE_NUM_BLOCKS,
   type Endpoint,
   EXPECTED_LATENCY,
-  hasRole,
   Headers,
+  hasRole,
   type InferenceRequest,
   KV_CACHE_USAGE,
   PREFIX_MATCH,
@@ -46,10 +46,7 @@ function requestOf(promptTokens: number, matchedBlocks?: Int32Array, options: Re
     ...options,
     body: { stream: true, ...options.body },
     attributes: [
-      [
-        TOKENIZED_PROMPT.from(),
-        { prompts: [{ tokenIds, features: [] }], totalTokens: promptTokens, estimated: true },
-      ],
+      [TOKENIZED_PROMPT.from(), { prompts: [{ tokenIds, features: [] }], totalTokens: promptTokens, estimated: true }],
       ...(match === undefined ? [] : [[PREFIX_MATCH.from(), match] as const]),
     ],
   });
@@ -111,7 +108,8 @@ function producerOver(known: readonly Endpoint[], options: BuildPluginOptions = 
         proxyMetadata: {},
         setHeaders: new Map(),
       }),
-    firstToken: (request: InferenceRequest, endpoint: Endpoint): void => step(request, endpoint, { startOfStream: true }),
+    firstToken: (request: InferenceRequest, endpoint: Endpoint): void =>
+      step(request, endpoint, { startOfStream: true }),
     step,
     end: (request: InferenceRequest, endpoint: Endpoint, event: Partial<ResponseBodyEvent> = {}): void =>
       step(request, endpoint, { endOfStream: true, terminationCause: "natural", streamedEvents: 100, ...event }),
@@ -180,26 +178,29 @@ const manyEndpoints = pool(300);
 
 test("every candidate gets every part, from 0 up and finite, whatever engines report", () => {
   fc.assert(
-    fc.property(fc.array(fc.array(anyNumber, { minLength: 5, maxLength: 5 }), { minLength: 1, maxLength: 6 }), (pages) => {
-      const keys = [WAITING_QUEUE_SIZE, RUNNING_REQUESTS_SIZE, KV_CACHE_USAGE, CACHE_NUM_BLOCKS, CACHE_BLOCK_SIZE];
-      const clock = new FakeClock();
-      const endpoints = pages.map((page, slot) =>
-        buildEndpoint(slot, { attributes: keys.map((key, i) => [key, page[i], clock.now()] as const) }),
-      );
-      const producer = producerOver(endpoints, { clock });
-      for (let i = 0; i < 3; i++) {
-        const request = requestOf(1000);
-        const expected = producer.expect(request);
-        for (const part of parts) {
-          for (const value of expected[part]) {
-            expect(value, part).toBeGreaterThanOrEqual(0);
-            expect(value, part).toBeLessThan(Infinity);
+    fc.property(
+      fc.array(fc.array(anyNumber, { minLength: 5, maxLength: 5 }), { minLength: 1, maxLength: 6 }),
+      (pages) => {
+        const keys = [WAITING_QUEUE_SIZE, RUNNING_REQUESTS_SIZE, KV_CACHE_USAGE, CACHE_NUM_BLOCKS, CACHE_BLOCK_SIZE];
+        const clock = new FakeClock();
+        const endpoints = pages.map((page, slot) =>
+          buildEndpoint(slot, { attributes: keys.map((key, i) => [key, page[i], clock.now()] as const) }),
+        );
+        const producer = producerOver(endpoints, { clock });
+        for (let i = 0; i < 3; i++) {
+          const request = requestOf(1000);
+          const expected = producer.expect(request);
+          for (const part of parts) {
+            for (const value of expected[part]) {
+              expect(value, part).toBeGreaterThanOrEqual(0);
+              expect(value, part).toBeLessThan(Infinity);
+            }
           }
+          producer.send(request, endpoints[0]!);
+          clock.advance(500);
         }
-        producer.send(request, endpoints[0]!);
-        clock.advance(500);
-      }
-    }),
+      },
+    ),
     { numRuns: 50 },
   );
 });
@@ -280,7 +281,9 @@ test("an answer's length is expected to be what the model's answers were, at mos
   }
   const after = producer.expect(requestOf(100)).decodeMs[0]!;
   expect(after / before).toBeGreaterThan(5);
-  expect(producer.expect(requestOf(100, undefined, { body: { maxOutputTokens: 10 } })).decodeMs[0]).toBeLessThan(after / 50);
+  expect(producer.expect(requestOf(100, undefined, { body: { maxOutputTokens: 10 } })).decodeMs[0]).toBeLessThan(
+    after / 50,
+  );
 });
 
 test("an engine that reports no usage is learned from by the events it sends", () => {
@@ -374,7 +377,7 @@ test("a decision without a target counts nowhere", () => {
   const { instance } = buildPlugin(expectedLatencyProducer);
   const request = requestOf(1000);
   expect(instance.preRequest?.(request, { primaryProfile: "default", profiles: new Map() })).toBeUndefined();
-  expect((instance.dumpState?.() as unknown as DumpedState).totalEndpoints).toBe(0);
+  expect(instance.dumpState!()).toMatchObject({ totalEndpoints: 0 });
 });
 
 test("an endpoint that goes takes its record with it and starts anew when it is back; answers of before do no harm", () => {

@@ -64,7 +64,11 @@ test("the least cost scores 1, twice as much one half, ten times as much a tenth
 });
 
 test("an unknown cost scores 0 among known ones; all unknown, or none known to end, all score 1", () => {
-  const [some, none, infinite] = [Float64Array.of(Number.NaN, 5, Infinity), Float64Array.of(Number.NaN, Number.NaN), Float64Array.of(Infinity, Number.NaN)];
+  const [some, none, infinite] = [
+    Float64Array.of(Number.NaN, 5, Infinity),
+    Float64Array.of(Number.NaN, Number.NaN),
+    Float64Array.of(Infinity, Number.NaN),
+  ];
   for (const costs of [some, none, infinite]) scoreCosts(costs);
   expect([...some]).toEqual([0, 1, 0]);
   expect([...none]).toEqual([1, 1]);

@@ -1,0 +1,3 @@
+module pointsman.example/go-proxy
+
+go 1.22

@@ -1,0 +1,1 @@
+export { k8sNotificationSource as default } from "./k8s-notification-source.ts";

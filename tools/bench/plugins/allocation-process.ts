@@ -1,0 +1,62 @@
+/**
+ * Measures what in-tree plugins allocate for one request, by the size of the pool:
+ * `node --expose-gc ... allocation-process.ts <endpoints> <endpoints> [type...]`, as a child with a message channel, with
+ * the flags of `measureAllocations`. Sends one `Allocation` for each plugin, then "done".
+ */
+import { GCProfiler } from "node:v8";
+import type { Allocation } from "./allocation.ts";
+import { createPluginUnderTest, measuredTypes, type PluginUnderTest } from "./plugin-under-test.ts";
+
+const warmCalls = 3000;
+const callsPerBatch = 64;
+const batches = 6;
+
+const [few, many] = process.argv.slice(2, 4).map(Number);
+const wanted = new Set(process.argv.slice(4));
+
+/** The least that a batch of calls allocated, in bytes for each call: nothing is collected within a batch. */
+function bytesPerCall(plugin: PluginUnderTest): number {
+  let number = 0;
+  for (; number < warmCalls; number++) plugin.call(number);
+  let least = Number.POSITIVE_INFINITY;
+  for (let batch = 0; batch < batches; batch++) {
+    globalThis.gc?.();
+    const profiler = new GCProfiler();
+    profiler.start();
+    const before = heldBytes();
+    for (let call = 0; call < callsPerBatch; call++) plugin.call(number++);
+    const bytes = heldBytes() - before;
+    if ((profiler.stop()?.statistics.length ?? 0) === 0) least = Math.min(least, bytes / callsPerBatch);
+  }
+  return least;
+}
+
+/** Objects on the heap and the memory behind typed arrays. */
+function heldBytes(): number {
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+async function measure(type: string, endpoints: number): Promise<number> {
+  const plugin = await createPluginUnderTest(type, endpoints);
+  try {
+    return bytesPerCall(plugin);
+  } finally {
+    await plugin.dispose();
+  }
+}
+
+for (const { type, kind } of await measuredTypes()) {
+  if (wanted.size > 0 && !wanted.has(type)) continue;
+  let found: Allocation;
+  try {
+    const bytesFew = await measure(type, few!);
+    const bytesMany = await measure(type, many!);
+    found = { type, kind, bytesFew, bytesMany, bytesPerEndpoint: (bytesMany - bytesFew) / (many! - few!) };
+  } catch (thrown: unknown) {
+    found = { type, kind, why: thrown instanceof Error ? thrown.message : String(thrown) };
+  }
+  process.send?.(found);
+}
+process.send?.("done");
+process.disconnect();
