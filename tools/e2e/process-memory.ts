@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import type { Running } from "./running.ts";
 
 /** What a Node process holds after it has thrown away what it could. Bytes. */
@@ -64,11 +64,4 @@ export function openSockets(pid: number): number {
       return false;
     }
   }).length;
-}
-
-/** Time of the CPU that a process has had. */
-export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }

@@ -1,9 +1,10 @@
 /** Expected-latency routing in a picker with all its ports: what `epp explain` and the metrics page say of it. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { explainCommand } from "../src/cli/explain.ts";
 import { readMetricsPage } from "./metrics-page.ts";
-import { ExtProcStream, endAll, modelServer, pickerFlags, startPicker } from "./picker.ts";
+import { ExtProcStream, endAll, modelServer, startPicker, temporaryFolder } from "./picker.ts";
 
 const recommended = join(import.meta.dirname, "../examples/expected-latency.yaml");
 
@@ -12,10 +13,24 @@ afterEach(async () => {
   await endAll();
 });
 
+/** The recommended profile for a pool of one model server. */
+function configWithDiscovery(modelPort: number): string {
+  const folder = temporaryFolder();
+  const [file, endpoints] = [join(folder, "epp.yaml"), join(folder, "endpoints.yaml")];
+  writeFileSync(endpoints, `endpoints: [{name: a, address: 127.0.0.1, port: "${modelPort}"}]\n`);
+  const discovery = `  - {type: file-discovery, parameters: {path: ${JSON.stringify(endpoints)}}}`;
+  const text = readFileSync(recommended, "utf8").replace(/^plugins:$/m, `plugins:\n${discovery}`);
+  writeFileSync(file, `${text}dataLayer: {discovery: {pluginRef: file-discovery}}\n`);
+  return file;
+}
+
 test("a streamed answer puts expected and observed time on the page, and the decision shows the parts", async () => {
   const port = await modelServer((_request, response) => response.end(""));
-  const flags = ["--config-file", recommended, "--allow-experimental-plugins", "--secure-serving=false"];
-  const { ports } = await startPicker([...flags, "--metrics-endpoint-auth=false", ...pickerFlags(port)]);
+  const { ports } = await startPicker([
+    ...["--config-file", configWithDiscovery(port), "--allow-experimental-plugins", "--bind-address=127.0.0.1"],
+    ...["--secure-serving=false", "--metrics-endpoint-auth=false"],
+    ...["--grpc-port=0", "--grpc-health-port=0", "--metrics-port=0"],
+  ]);
   const stream = new ExtProcStream(ports.extProc);
   stream.request({ "x-request-id": "one" }, JSON.stringify({ model: "m", prompt: "word ".repeat(800), stream: true }));
   await vi.waitFor(() => expect(stream.requestHeadersSet()).toBeDefined(), { timeout: 10_000 });

@@ -153,7 +153,10 @@ test("recorded requests are a trace: its lengths, shared beginnings and sessions
   expect(text).not.toMatch(/private|secret|chat/);
   const outlines = readTrace(text, log, 1000, 1);
   expect(outlines).toHaveLength(chats * turns);
-  const bySession = Map.groupBy(outlines, ({ session }) => session);
+  const bySession = new Map<string | undefined, typeof outlines>();
+  for (const outline of outlines) {
+    bySession.set(outline.session, [...(bySession.get(outline.session) ?? []), outline]);
+  }
   expect(bySession.size).toBe(chats);
   for (const [session, ofChat] of bySession) {
     expect(session).toMatch(/^[0-9a-z]+$/);

@@ -1,20 +1,23 @@
-import { type Context, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { type Context, ROOT_CONTEXT, type SpanContext, TraceFlags, trace } from "@opentelemetry/api";
 import { parseTraceParent, TraceState } from "@opentelemetry/core";
 import type { Headers } from "@pointsman/core";
 
 /** Members and bytes beyond these are not looked at. Source: W3C Trace Context, section 3.3. */
 const maxTraceStateBytes = 512;
 
+/** Every value of a header, name in lower case. */
+export type TraceHeaders = (name: string) => readonly string[];
+
 /**
  * The span that a client or proxy names in `traceparent`, as a context; the root where there is none, it is malformed, or
  * there are several. Source: W3C Trace Context.
  */
-export function parentOf(headers: Headers): Context {
-  const parents = valuesOf(headers, "traceparent");
+export function traceParentOf(valuesOf: TraceHeaders): Context {
+  const parents = valuesOf("traceparent");
   const [only] = parents;
   const span = only === undefined || parents.length > 1 ? null : parseTraceParent(only);
   if (span === null) return ROOT_CONTEXT;
-  const state = valuesOf(headers, "tracestate").join(",");
+  const state = valuesOf("tracestate").join(",");
   return trace.setSpanContext(ROOT_CONTEXT, {
     ...span,
     isRemote: true,
@@ -22,10 +25,12 @@ export function parentOf(headers: Headers): Context {
   });
 }
 
-function valuesOf(headers: Headers, name: string): string[] {
-  const values: string[] = [];
-  for (let i = 0; i < headers.size; i++) {
-    if (headers.names[i] === name) values.push(headers.values[i]!);
-  }
-  return values;
+/** `traceParentOf` for headers of core. */
+export function parentOf(headers: Headers): Context {
+  return traceParentOf((name) => headers.values.filter((_, i) => headers.names[i] === name));
+}
+
+/** The value of `traceparent` that names a span. */
+export function traceParentText({ traceId, spanId, traceFlags }: SpanContext): string {
+  return `00-${traceId}-${spanId}-${(traceFlags & TraceFlags.SAMPLED) === 0 ? "00" : "01"}`;
 }

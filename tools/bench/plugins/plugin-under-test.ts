@@ -28,7 +28,7 @@ const measuredKinds: readonly PluginKind[] = [
   ...(["screener", "producer", "admitter", "saturation-detector"] as const),
   ...(["filter", "scorer", "picker", "decider"] as const),
 ];
-const preparedRequests = 64;
+const preparedRequests = 16;
 
 /** A plugin made by the configuration loader, with a pool and requests that have every signal it reads. */
 export interface PluginUnderTest {
