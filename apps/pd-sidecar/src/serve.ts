@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { errorText, type Logger } from "@pointsman/core";
-import { flagHelp, resolveOptions, type Sidecar, startSidecar } from "@pointsman/pd-sidecar";
+import { flagHelp, resolveOptions, type Sidecar, type SidecarTracing, startSidecar } from "@pointsman/pd-sidecar";
 import { createLogger, createPrometheusMetrics } from "@pointsman/telemetry";
 
 const usage = `Usage: pd-sidecar [flags]
@@ -41,6 +41,7 @@ export async function serve(
   let sidecar: Sidecar;
   try {
     sidecar = await startSidecar(options, {
+      tracing: options.tracing ? await loadTracing(environment, logger) : undefined,
       logger,
       metrics: createPrometheusMetrics({ processMetrics: true }),
     });
@@ -66,6 +67,15 @@ export async function serve(
   if (cut > 0) logger.warn({ requests: cut }, "requests were cut: they did not end in time");
   logger.info({}, "stopped");
   return cut > 0 ? 1 : 0;
+}
+
+/** Nothing of tracing is in memory unless it is asked for. */
+async function loadTracing(
+  environment: Readonly<Record<string, string | undefined>>,
+  logger: Logger,
+): Promise<SidecarTracing | undefined> {
+  const { startSidecarTracing } = await import("./sidecar-tracing.ts");
+  return await startSidecarTracing(environment, version(), logger);
 }
 
 /** A failure that nothing caught is logged; requests in flight go on. */

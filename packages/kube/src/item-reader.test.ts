@@ -7,9 +7,9 @@ interface Read {
   readonly rest: unknown;
 }
 
-function read(text: string, sizes: readonly number[] = [], maxItemBytes = 1 << 20): Read {
+function read(text: string, sizes: readonly number[] = [], skip: readonly string[] = []): Read {
   const items: unknown[] = [];
-  const reader = new ItemReader({ maxItemBytes, onItem: (json) => items.push(JSON.parse(json)) });
+  const reader = new ItemReader({ maxItemBytes: 1 << 20, skip, onItem: (json) => items.push(JSON.parse(json)) });
   const bytes = Buffer.from(text);
   let at = 0;
   for (let i = 0; at < bytes.length; i++) {
@@ -57,6 +57,29 @@ test("an item and a head beyond their limits are refused before they are whole",
   const reader = new ItemReader({ maxItemBytes: 100, onItem: () => {} });
   expect(() => reader.push(Buffer.from(`{"items":[{"a":"${"x".repeat(200)}`))).toThrow("more than 100 bytes");
   expect(() => read(`{"a":"${"x".repeat(70_000)}"}`)).toThrow("more than 65536 bytes");
+});
+
+test("members that nobody reads come out as null, deeper ones of the same name as they are", () => {
+  const items = [
+    { spec: { a: [{ b: '}"' }] }, metadata: { managedFields: [{ x: {} }], name: "n", deep: { spec: { y: 1 } } }, status: 1 },
+    { spec: [], metadata: { managedFields: null, name: "m" } },
+    { spec: "text", other: { spec: {} } },
+  ];
+  expect(read(JSON.stringify({ items }), [], ["spec", "managedFields"]).items).toEqual([
+    { spec: null, metadata: { managedFields: null, name: "n", deep: { spec: { y: 1 } } }, status: 1 },
+    { spec: null, metadata: { managedFields: null, name: "m" } },
+    { spec: "text", other: { spec: null } },
+  ]);
+});
+
+test("however the bytes are cut, what is not skipped comes out whole", () => {
+  const items = [{ spec: { a: ["}", { b: 1 }] }, metadata: { managedFields: [[{}]], name: "n\\" }, status: { c: [1] } }];
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }), (sizes) => {
+      const [item] = read(JSON.stringify({ items, kind: "L" }), sizes, ["spec", "managedFields"]).items;
+      expect(item).toMatchObject({ metadata: { name: "n\\" }, status: { c: [1] } });
+    }),
+  );
 });
 
 test("however the bytes are cut, the same items come out", () => {

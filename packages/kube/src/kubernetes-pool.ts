@@ -199,6 +199,7 @@ export class KubernetesPool {
       resource: pods,
       paths: [resourcePath({ group: "", version: "v1", plural: pods, namespace })],
       labelSelector: selector,
+      skip: ["spec"],
       sink: {
         upsert: (object, { key }) => {
           listed?.add(key);

@@ -34,6 +34,8 @@ export interface ResourceWatchOptions {
   readonly paths: readonly string[];
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** Members of objects that the sink does not read; it may get them all the same. `managedFields` is always one. */
+  readonly skip?: readonly string[];
   readonly sink: ResourceSink;
   readonly hooks?: ResourceWatchHooks;
   readonly clock: Clock;
@@ -192,6 +194,7 @@ export class ResourceWatch {
     const seen = new Set<string>();
     const reader = new ItemReader({
       maxItemBytes: this.#limits.maxObjectBytes,
+      skip: ["managedFields", ...(this.#options.skip ?? [])],
       onItem: (json) => {
         this.#contactAtMs = clock.now();
         const identity = this.#take(JSON.parse(json));

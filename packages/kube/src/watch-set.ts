@@ -26,6 +26,8 @@ export interface WatchRequest {
   readonly paths: readonly string[];
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** Members of objects that the sink does not read. */
+  readonly skip?: readonly string[];
   readonly sink: ResourceSink;
 }
 

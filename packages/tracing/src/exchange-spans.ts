@@ -1,4 +1,4 @@
-import { type Context, type Span, SpanKind, SpanStatusCode, TraceFlags, type Tracer, trace } from "@opentelemetry/api";
+import { type Context, type Span, SpanKind, SpanStatusCode, type Tracer, trace } from "@opentelemetry/api";
 import type {
   Clock,
   DecisionTrace,
@@ -10,7 +10,7 @@ import type {
   InferenceRequest,
 } from "@pointsman/core";
 import { type DecisionTracers, decisionSpans } from "./decision-spans.ts";
-import { parentOf } from "./trace-parent.ts";
+import { parentOf, traceParentText } from "./trace-parent.ts";
 
 export interface ExchangeTracers extends DecisionTracers {
   readonly handlers: Tracer;
@@ -67,10 +67,8 @@ class ExchangeSpan implements ExchangeWatch {
 
   /** The client's `tracestate` and `baggage` go on as they came, but for a state that belongs to no trace. */
   upstreamHeaders(): HeaderMutation {
-    const { traceId, spanId, traceFlags } = this.#span.spanContext();
-    const flags = (traceFlags & TraceFlags.SAMPLED) === 0 ? "00" : "01";
     return {
-      set: [["traceparent", `00-${traceId}-${spanId}-${flags}`]],
+      set: [["traceparent", traceParentText(this.#span.spanContext())]],
       remove: this.#hasForeignState ? ["tracestate"] : [],
     };
   }

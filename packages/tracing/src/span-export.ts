@@ -76,7 +76,7 @@ export async function startSpanExport(options: SpanExportOptions): Promise<SpanE
 }
 
 async function exporterOf(
-  environment: TracingOptions["environment"],
+  environment: SpanExportOptions["environment"],
   logger: Logger,
 ): Promise<SpanExporter | undefined> {
   const name = environment["OTEL_TRACES_EXPORTER"] ?? "";
@@ -100,7 +100,7 @@ async function exporterOf(
 }
 
 /** Source: spec ext-proc section 10.9. */
-function samplingRatio(environment: TracingOptions["environment"], logger: Logger): number {
+function samplingRatio(environment: SpanExportOptions["environment"], logger: Logger): number {
   const sampler = environment["OTEL_TRACES_SAMPLER"] ?? "";
   if (sampler !== "" && sampler !== "parentbased_traceidratio") {
     logger.error(
