@@ -85,15 +85,17 @@ export class KubeCluster {
       // As production does, connections and watches end now and then.
       ...["--request-timeout=15s", "--min-request-timeout=60", "--goaway-chance=0.01", "--profiling=false"],
     ]);
-    await until(
-      "the API server is ready",
-      () =>
-        this.get("/readyz").then(
-          ({ status }) => status === 200,
-          () => false,
-        ),
-      90_000,
-    );
+    const api = this.#api;
+    const ready = (): Promise<boolean> =>
+      this.get("/readyz").then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    try {
+      await until("the API server is ready", ready, 150_000);
+    } catch (thrown: unknown) {
+      throw new Error(`the API server does not get ready:\n${api.lines.slice(-40).join("\n")}`, { cause: thrown });
+    }
   }
 
   async stopApi(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {

@@ -176,6 +176,7 @@ export const absentMetrics: ReadonlyMap<string, string> = new Map([
 export const ownMetrics: ReadonlySet<string> = new Set([
   "known_endpoints",
   "config_info",
+  "config_reloads_total",
   "plugin_failures_total",
   "http2_violations_total",
 ]);

@@ -46,7 +46,7 @@ const maxAnswerBytes = 4 * 1024 * 1024;
 const maxErrorBytes = 64 * 1024;
 const maxRetryAfterMs = 30_000;
 /** Work on one stream after which other work gets its turn. */
-const sliceMs = 2;
+const sliceMs = 1;
 
 /** Speaks to the API server over HTTP/1.1 with kept-alive connections. */
 export class ApiClient {

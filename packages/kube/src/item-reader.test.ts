@@ -61,7 +61,11 @@ test("an item and a head beyond their limits are refused before they are whole",
 
 test("members that nobody reads come out as null, deeper ones of the same name as they are", () => {
   const items = [
-    { spec: { a: [{ b: '}"' }] }, metadata: { managedFields: [{ x: {} }], name: "n", deep: { spec: { y: 1 } } }, status: 1 },
+    {
+      spec: { a: [{ b: '}"' }] },
+      metadata: { managedFields: [{ x: {} }], name: "n", deep: { spec: { y: 1 } } },
+      status: 1,
+    },
     { spec: [], metadata: { managedFields: null, name: "m" } },
     { spec: "text", other: { spec: {} } },
   ];
@@ -73,7 +77,9 @@ test("members that nobody reads come out as null, deeper ones of the same name a
 });
 
 test("however the bytes are cut, what is not skipped comes out whole", () => {
-  const items = [{ spec: { a: ["}", { b: 1 }] }, metadata: { managedFields: [[{}]], name: "n\\" }, status: { c: [1] } }];
+  const items = [
+    { spec: { a: ["}", { b: 1 }] }, metadata: { managedFields: [[{}]], name: "n\\" }, status: { c: [1] } },
+  ];
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }), (sizes) => {
       const [item] = read(JSON.stringify({ items, kind: "L" }), sizes, ["spec", "managedFields"]).items;

@@ -113,7 +113,7 @@ export class ItemReader {
   #skips(chunk: Buffer, textStart: number, textEnd: number, depth: number): boolean {
     if ((depth !== 3 && depth !== 4) || this.#skipDepth !== -1 || textEnd <= textStart) return false;
     const { skip } = this.#options;
-    return skip?.includes(chunk.latin1Slice(textStart, textEnd)) === true;
+    return skip?.includes(chunk.toString("latin1", textStart, textEnd)) === true;
   }
 
   #leaveOut(chunk: Buffer, start: number, end: number, depth: number): void {

@@ -50,7 +50,8 @@ export class Exchange {
     this.metrics = deps.metrics;
     this.logger = deps.logger;
     res.on("close", () => {
-      if (!res.writableFinished) this.cancellation.cancel();
+      // HTTP/2 responses do not tell whether all of them went out.
+      if (!this.reply.ended || res.writableFinished === false) this.cancellation.cancel();
     });
     // A connection that breaks is told by `close`.
     res.on("error", () => {});

@@ -141,6 +141,24 @@ describe("what passes through", () => {
     expect(answer).toMatch(/^HTTP\/1.1 101 .*echo hello$/s);
   });
 
+  test("a request with a body that offers another protocol goes its way as it is", async () => {
+    const { bench, p } = await pair();
+    const text = JSON.stringify(chat);
+    const head =
+      `POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nx-prefiller-host-port: ${p.hostPort}\r\nupgrade: h2c\r\n` +
+      `connection: upgrade, http2-settings\r\nhttp2-settings: AAMAAABk\r\ncontent-length: ${text.length}\r\n\r\n`;
+    const socket = connectSocket(bench.sidecar.ports[0]!, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    let answer = "";
+    socket.on("data", (bytes: Buffer) => {
+      answer += bytes.toString();
+    });
+    socket.write(head + text);
+    await until("it is answered", () => answer.includes("cached_tokens"));
+    expect(bench.order).toEqual(["P", "D"]);
+    expect(p.last.headers).not.toHaveProperty("http2-settings");
+  });
+
   test("bytes that are no request are a 400, headers beyond 1 MiB a 431", async () => {
     const { bench } = await pair();
     expect(await raw(bench.sidecar.ports[0]!, "nonsense\r\n\r\n")).toContain("HTTP/1.1 400");

@@ -46,6 +46,7 @@ export class ClientRequest {
 
   /** Every value of a header, in the order they came. */
   values(name: string): string[] {
+    if (this.#all.headers[name] === undefined) return [];
     const raw = this.#all.rawHeaders;
     const values: string[] = [];
     for (let i = 0; i < raw.length; i += 2) if (raw[i]!.toLowerCase() === name) values.push(raw[i + 1]!);

@@ -27,6 +27,12 @@ const ciphers = [
 ];
 const tls13Ciphers = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
 
+/**
+ * Requests with a body that offer another protocol, such as h2c, are served as HTTP/1.1 and go their way by their headers.
+ * An option that the types do not list, and Node before 24.9 ignores.
+ */
+const upgradesOfGet = { shouldUpgradeCallback: (req: IncomingMessage): boolean => req.method === "GET" } as object;
+
 /** A port that takes HTTP/1.1, and HTTP/2 where it is encrypted. */
 export class RankListener {
   readonly #options: RankListenerOptions;
@@ -39,7 +45,12 @@ export class RankListener {
     this.#options = options;
     const { pair } = options;
     if (pair === undefined) {
-      const server = createServer({ maxHeaderSize: maxHeaderBytes, noDelay: true, highWaterMark: 64 * 1024 });
+      const server = createServer({
+        maxHeaderSize: maxHeaderBytes,
+        noDelay: true,
+        highWaterMark: 64 * 1024,
+        ...upgradesOfGet,
+      });
       server.on("request", (req, res) => options.onRequest(req, res));
       server.on("clientError", (error: NodeJS.ErrnoException, socket) => refuse(error, socket));
       this.#server = server;

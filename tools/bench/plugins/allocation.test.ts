@@ -1,0 +1,37 @@
+import { beforeAll, expect, test } from "vitest";
+import { type Allocation, measureAllocations } from "./allocation.ts";
+import { allocationExceptions, waitingPlugins } from "./allocation-exceptions.ts";
+
+/** Less than any object, in bytes for each endpoint. */
+const nothing = 0.5;
+
+let found: readonly Allocation[] = [];
+beforeAll(async () => {
+  found = await measureAllocations(100, 1000);
+}, 600_000);
+
+const perEndpoint = (): readonly (readonly [type: string, bytes: number])[] =>
+  found.flatMap((each) => ("why" in each ? [] : [[each.type, each.bytesPerEndpoint] as const]));
+
+test("every in-tree plugin that sees requests with the pool is measured, but for those in which a request waits", () => {
+  expect(found.length).toBeGreaterThan(50);
+  expect(found.filter((each) => "why" in each).map(({ type }) => type)).toEqual(waitingPlugins);
+});
+
+test("no plugin allocates for each endpoint on the way of a request, but for the exceptions", () => {
+  const allocating = perEndpoint().filter(([type, bytes]) => bytes > nothing && !allocationExceptions.has(type));
+  expect(allocating).toEqual([]);
+});
+
+test("no exception allocates more than it says", () => {
+  const over = perEndpoint().filter(([type, bytes]) => {
+    const exception = allocationExceptions.get(type);
+    return exception !== undefined && bytes > exception.bytesPerEndpoint;
+  });
+  expect(over).toEqual([]);
+});
+
+test("every exception is one", () => {
+  const allocating = new Set(perEndpoint().flatMap(([type, bytes]) => (bytes > nothing ? [type] : [])));
+  expect([...allocationExceptions.keys()].filter((type) => !allocating.has(type))).toEqual([]);
+});
