@@ -114,8 +114,9 @@ test.each(workloads)(
     const two = { rateScale, replicas: 2 };
     const [ours, alone] = [await replay(workload, two), await replay(workload, { rateScale })];
     const counting = await runReplay(pickerOf(countingConfig()), { ...two, workload, servers: 4, seed: 1 });
-    expect(ours.ttftMs.mean).toBeLessThan(counting.ttftMs.mean);
-    expect(ours.endToEndMs.mean).toBeLessThan(counting.endToEndMs.mean);
+    // Two that took no account of each other's requests would be at 0.92 of it with chats.
+    expect(ours.ttftMs.mean).toBeLessThan(0.85 * counting.ttftMs.mean);
+    expect(ours.endToEndMs.mean).toBeLessThan(0.95 * counting.endToEndMs.mean);
     expect(ours.imbalance).toBeLessThan(alone.imbalance + 0.1);
     const equalShare = ours.served.length / 4;
     for (const requests of ours.requestsPerServer) {

@@ -21,6 +21,33 @@ test("metrics are bound once for equal labels", () => {
   expect(requestMetrics.of(request("a"))).not.toBe(requestMetrics.of(request("a", "other-flow")));
 });
 
+test("requests with the same labels are counted in one series, whichever names those that are other have", () => {
+  const { requestMetrics, metrics } = build();
+  for (let i = 0; i < 1003; i++) requestMetrics.firstByte(request("model", `tenant-${i}`), i % 2 === 0, 0.1);
+  for (let i = 0; i < 1003; i++) requestMetrics.firstByte(request("model", `tenant-${i}`), i % 2 === 0, 0.1);
+  const counts = new Map(
+    metrics
+      .series("llm_d_epp_request_ttft_seconds")
+      .map(({ labels, observations }) => [`${labels["fairness_id"]} ${labels["streaming"]}`, observations.length]),
+  );
+  expect(counts.get("tenant-0 true")).toBe(2);
+  expect(counts.get("tenant-1 false")).toBe(2);
+  expect(counts.get("other true")).toBe(4);
+  expect(counts.get("other false")).toBe(2);
+  expect(requestMetrics.of(request("model", "tenant-1002"))).toBe(requestMetrics.of(request("model", "tenant-1001")));
+});
+
+test("a request that is rewritten meanwhile counts under its new labels", () => {
+  const { requestMetrics } = build();
+  const rewritten = request("asked");
+  const before = requestMetrics.of(rewritten);
+  rewritten.targetModel = "served";
+  expect(requestMetrics.of(rewritten)).not.toBe(before);
+  rewritten.priority = 3;
+  expect(requestMetrics.of(rewritten)).toBe(requestMetrics.of(rewritten));
+  expect(requestMetrics.of(request("asked"))).toBe(before);
+});
+
 test("labels are model, target model, fairness id and priority", () => {
   const { requestMetrics, metrics } = build();
   const rewritten = request("asked", "tenant", -2);

@@ -42,6 +42,15 @@ export interface BoundMetrics {
   readonly chunkGapSeconds: Histogram;
 }
 
+/** What is bound for one set of labels. */
+interface Series {
+  readonly labels: readonly string[];
+  readonly bound: BoundMetrics;
+  /** Time to the first byte of whole answers, and of streams. */
+  readonly ttftSeconds: Histogram;
+  readonly streamTtftSeconds: Histogram;
+}
+
 /** How an answer went, once it is complete. */
 export interface CompleteAnswer {
   readonly durationMs: number;
@@ -62,7 +71,12 @@ export class RequestMetrics {
   readonly #models = new BoundedValues(1000);
   readonly #fairnessIds = new BoundedValues(1000);
   readonly #combinations = new Set<string>();
-  readonly #bound = new Map<string, BoundMetrics>();
+  readonly #series = new Map<string, Series>();
+  /**
+   * Series whose labels are what the request itself says, by model, target model, fairness id and priority: found
+   * without making a string. No more than there are combinations and pinned models.
+   */
+  readonly #plain = new Map<string, Map<string, Map<string, Map<number, Series>>>>();
   readonly #families: { readonly [K in keyof BoundMetrics]: MetricFamily<BoundMetrics[K]> };
   readonly #errors: MetricFamily<Counter>;
   readonly #ttft: MetricFamily<Histogram>;
@@ -166,27 +180,7 @@ export class RequestMetrics {
 
   /** Metrics of one request's labels; the object stays the same for equal labels. */
   of(request: InferenceRequest | undefined): BoundMetrics {
-    const labels = this.#labels(request);
-    const id = labels.join("\u0000");
-    let bound = this.#bound.get(id);
-    if (bound === undefined) {
-      const f = this.#families;
-      bound = {
-        total: f.total.labels(...labels),
-        running: f.running.labels(...labels),
-        sizeBytes: f.sizeBytes.labels(...labels),
-        durationSeconds: f.durationSeconds.labels(...labels),
-        inputTokens: f.inputTokens.labels(...labels),
-        outputTokens: f.outputTokens.labels(...labels),
-        cachedTokens: f.cachedTokens.labels(...labels),
-        responseBytes: f.responseBytes.labels(...labels),
-        perTokenSeconds: f.perTokenSeconds.labels(...labels),
-        streamedTokenSeconds: f.streamedTokenSeconds.labels(...labels),
-        chunkGapSeconds: f.chunkGapSeconds.labels(...labels),
-      };
-      this.#bound.set(id, bound);
-    }
-    return bound;
+    return this.#seriesOf(request).bound;
   }
 
   error(request: InferenceRequest | undefined, code: string): void {
@@ -194,7 +188,8 @@ export class RequestMetrics {
   }
 
   firstByte(request: InferenceRequest | undefined, streaming: boolean, seconds: number): void {
-    this.#ttft.labels(...this.#labels(request), String(streaming)).observe(seconds);
+    const series = this.#seriesOf(request);
+    (streaming ? series.streamTtftSeconds : series.ttftSeconds).observe(seconds);
   }
 
   /** Records what is known of an answer at its end. */
@@ -214,6 +209,54 @@ export class RequestMetrics {
     if ((usage.promptTokens ?? 0) > 0) bound.inputTokens.observe(usage.promptTokens!);
     if (outputs > 0) bound.outputTokens.observe(outputs);
     if (usage.cachedTokens !== undefined) bound.cachedTokens.observe(usage.cachedTokens);
+  }
+
+  #seriesOf(request: InferenceRequest | undefined): Series {
+    if (request !== undefined) {
+      const { incomingModel, targetModel, fairnessId, priority } = request;
+      const known = this.#plain.get(incomingModel)?.get(targetModel)?.get(fairnessId)?.get(priority);
+      if (known !== undefined) return known;
+    }
+    const labels = this.#labels(request);
+    const id = labels.join("\u0000");
+    let series = this.#series.get(id);
+    if (series === undefined) {
+      series = this.#bind(labels);
+      this.#series.set(id, series);
+    }
+    if (request !== undefined) this.#remember(request, series);
+    return series;
+  }
+
+  #bind(labels: readonly string[]): Series {
+    const f = this.#families;
+    return {
+      labels,
+      bound: {
+        total: f.total.labels(...labels),
+        running: f.running.labels(...labels),
+        sizeBytes: f.sizeBytes.labels(...labels),
+        durationSeconds: f.durationSeconds.labels(...labels),
+        inputTokens: f.inputTokens.labels(...labels),
+        outputTokens: f.outputTokens.labels(...labels),
+        cachedTokens: f.cachedTokens.labels(...labels),
+        responseBytes: f.responseBytes.labels(...labels),
+        perTokenSeconds: f.perTokenSeconds.labels(...labels),
+        streamedTokenSeconds: f.streamedTokenSeconds.labels(...labels),
+        chunkGapSeconds: f.chunkGapSeconds.labels(...labels),
+      },
+      ttftSeconds: this.#ttft.labels(...labels, "false"),
+      streamTtftSeconds: this.#ttft.labels(...labels, "true"),
+    };
+  }
+
+  /** Where a label stands for several values, as `other` does, the request's own are not kept: clients choose them. */
+  #remember({ incomingModel, targetModel, fairnessId, priority }: InferenceRequest, series: Series): void {
+    const [incoming, target, fairness] = series.labels;
+    if (incoming !== incomingModel || target !== targetModel || fairness !== fairnessId) return;
+    const byTarget = child(this.#plain, incomingModel, () => new Map<string, Map<string, Map<number, Series>>>());
+    const byFairness = child(byTarget, targetModel, () => new Map<string, Map<number, Series>>());
+    child(byFairness, fairnessId, () => new Map<number, Series>()).set(priority, series);
   }
 
   #labels(request: InferenceRequest | undefined): string[] {
@@ -238,4 +281,13 @@ export class RequestMetrics {
   #model(name: string): string {
     return this.#isPinned(name) ? name : this.#models.bound(name);
   }
+}
+
+function child<V>(parent: Map<string, V>, key: string, make: () => V): V {
+  let value = parent.get(key);
+  if (value === undefined) {
+    value = make();
+    parent.set(key, value);
+  }
+  return value;
 }

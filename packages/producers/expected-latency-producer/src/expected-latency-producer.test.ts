@@ -390,7 +390,7 @@ test("an endpoint that goes takes its record with it and starts anew when it is 
   producer.change("delete", gone!);
   expect(producer.state().totalEndpoints).toBe(1);
   producer.change("addOrUpdate", gone!);
-  expect(producer.expect(requestOf(100)).queueMs[0]).toBe(0);
+  expect(producer.expect(requestOf(100), endpoints).queueMs[0]).toBe(0);
   producer.firstToken(request, gone!);
   producer.end(request, gone!);
   expect(producer.presentAt(gone!)).toBe(0);
