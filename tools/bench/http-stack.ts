@@ -7,8 +7,8 @@ import { parts } from "../e2e/parts.ts";
 import { freePort } from "../e2e/running.ts";
 import type { BenchRun } from "./bench-case.ts";
 import { type EppUnderTest, startEpp } from "./epp-under-test.ts";
-import { findProgram, type Part } from "./programs.ts";
 import { cpuMs, sleep } from "./process-usage.ts";
+import { findProgram, type Part } from "./programs.ts";
 
 export const findHttpload = (): Part => findProgram("POINTSMAN_HTTPLOAD", "the HTTP load client");
 export const findEnvoy = (): Part => findProgram("POINTSMAN_ENVOY", "Envoy");
@@ -18,7 +18,7 @@ const servers = 4;
 const startMs = 30_000;
 
 /** Something that takes requests at a URL, with every process of it. */
-export interface Proxy {
+export interface ProxyUnderTest {
   readonly url: string;
   readonly processes: readonly { readonly name: string; readonly pid: number }[];
 }
@@ -47,13 +47,13 @@ export async function startModelServers(bench: BenchRun, httpload: string, chunk
 }
 
 /** The picker with its built-in proxy. */
-export async function startBuiltInProxy(bench: BenchRun, endpointsFile: string): Promise<Proxy> {
+export async function startBuiltInProxy(bench: BenchRun, endpointsFile: string): Promise<ProxyUnderTest> {
   const epp = await startEpp(bench, endpointsFile, { flags: ["--http-proxy-port=0"] });
   return { url: `http://127.0.0.1:${epp.httpProxyPort}`, processes: [{ name: "EPP", pid: epp.pid }] };
 }
 
-/** The picker behind an Envoy with the bootstrap that the picker prints for it. */
-export async function startEnvoyAndEpp(bench: BenchRun, envoy: string, endpointsFile: string): Promise<Proxy> {
+/** The picker behind an Envoy, of one worker thread, with the bootstrap that the picker prints for it. */
+export async function startEnvoyAndEpp(bench: BenchRun, envoy: string, endpointsFile: string): Promise<ProxyUnderTest> {
   const epp: EppUnderTest = await startEpp(bench, endpointsFile);
   const [listen, admin] = [await freePort(), await freePort()];
   const bootstrap = execFileSync(parts.epp, [
@@ -62,7 +62,7 @@ export async function startEnvoyAndEpp(bench: BenchRun, envoy: string, endpoints
   ]);
   const file = join(bench.directory, `envoy-${listen}.yaml`);
   writeFileSync(file, bootstrap);
-  const flags = ["-c", file, "--base-id", String(admin), "--log-level", "error"];
+  const flags = ["-c", file, "--concurrency", "1", "--base-id", String(admin), "--log-level", "error"];
   const running = bench.children.program("envoy", envoy, flags);
   await untilOk(`http://127.0.0.1:${admin}/ready`);
   return {
@@ -75,7 +75,11 @@ export async function startEnvoyAndEpp(bench: BenchRun, envoy: string, endpoints
 }
 
 /** sglang-router with its default policy, which keeps a tree of the prefixes each server has seen. */
-export async function startSglangRouter(bench: BenchRun, router: string, ports: readonly number[]): Promise<Proxy> {
+export async function startSglangRouter(
+  bench: BenchRun,
+  router: string,
+  ports: readonly number[],
+): Promise<ProxyUnderTest> {
   const [listen, metrics] = [await freePort(), await freePort()];
   const running = bench.children.program("sglang-router", router, [
     ...["launch", "--host", "127.0.0.1", "--port", String(listen), "--log-level", "error"],
@@ -105,7 +109,7 @@ export interface HttpLoad {
 export async function httpLoad(
   bench: BenchRun,
   httpload: string,
-  proxy: Proxy,
+  proxy: ProxyUnderTest,
   time: { readonly warmMs: number; readonly measuredMs: number },
   flags: readonly string[],
 ): Promise<HttpLoad> {
@@ -118,24 +122,32 @@ export async function httpLoad(
   ]);
   const used = pids.map((pid, i) => cpuMs(pid) - before[i]!);
   const usedMs = used.reduce((sum, each) => sum + each, 0);
+  const found = readHttpLoad(output.stdout);
+  if (found === undefined) throw new Error(`httpload ended with code ${output.code}: ${output.stderr.slice(0, 500)}`);
+  const firstError = output.stderr.trim().split("\n")[0] ?? "";
+  if (found.requests === 0) throw new Error(`no request succeeded in ${time.measuredMs} ms. ${firstError}`);
+  return { ...found, shares: used.map((each) => each / Math.max(1, usedMs)), firstError };
+}
+
+/** The figures in what the load client prints; `undefined` where it prints none. */
+export function readHttpLoad(
+  text: string,
+): (Omit<HttpLoad, "shares" | "firstError"> & { readonly requests: number }) | undefined {
   const found =
-    /^requests (\d+) errors (\d+) {2}rps (\d+) {2}first byte p50 ([\d.]+) p99 ([\d.]+) ms .* proxy cpu\/req ([\d.]+) ms/m.exec(
-      output.stdout,
+    /^requests (\d+) errors (\d+) +rps ([\d.]+) +first byte p50 ([\d.]+) p99 ([\d.]+) ms .*proxy cpu\/req ([\d.]+) ms/m.exec(
+      text,
     );
-  if (found === null) throw new Error(`httpload ended with code ${output.code}: ${output.stderr.slice(0, 500)}`);
+  if (found === null) return undefined;
   const [requests, errors, requestsPerSecond, firstByteP50Ms, firstByteP99Ms, cpuMsPerRequest] = found
     .slice(1)
     .map(Number);
-  const firstError = output.stderr.trim().split("\n")[0] ?? "";
-  if (requests === 0) throw new Error(`no request succeeded in ${time.measuredMs} ms. ${firstError}`);
   return {
-    requestsPerSecond: requestsPerSecond!,
+    requests: requests!,
     errors: errors!,
+    requestsPerSecond: requestsPerSecond!,
     firstByteP50Ms: firstByteP50Ms!,
     firstByteP99Ms: firstByteP99Ms!,
     cpuMsPerRequest: cpuMsPerRequest!,
-    shares: used.map((each) => each / Math.max(1, usedMs)),
-    firstError,
   };
 }
 

@@ -20,7 +20,7 @@ export interface Dashboard {
   readonly rows: readonly Row[];
 }
 
-const datasource = { type: "prometheus", uid: "${datasource}" } as const;
+const datasource = { type: "prometheus", uid: "$datasource" } as const;
 const [panelsInRow, panelWidth, panelHeight] = [3, 8, 8];
 
 /** A dashboard as Grafana imports it. */
@@ -78,7 +78,11 @@ export function dashboardJson({ uid, title, rows }: Dashboard): string {
   return `${JSON.stringify(dashboard, null, 2)}\n`;
 }
 
-function panelJson({ title, description, unit, kind = "timeseries", queries }: Panel, id: number, gridPos: unknown): unknown {
+function panelJson(
+  { title, description, unit, kind = "timeseries", queries }: Panel,
+  id: number,
+  gridPos: unknown,
+): unknown {
   return {
     id,
     type: kind,

@@ -39,7 +39,8 @@ const requests: Dashboard = {
         },
         {
           title: "Tokens",
-          description: "Prompt tokens, those of them that were cached, and tokens of answers, as model servers report them.",
+          description:
+            "Prompt tokens, those of them that were cached, and tokens of answers, as model servers report them.",
           unit: "short",
           queries: [
             [`sum(rate(${metric("request_input_tokens")}_sum{${job}}[$__rate_interval]))`, "prompt"],
@@ -54,7 +55,8 @@ const requests: Dashboard = {
       panels: [
         {
           title: "Errors by code",
-          description: "Requests that the picker refused, and answers of model servers that are errors (ModelServerError).",
+          description:
+            "Requests that the picker refused, and answers of model servers that are errors (ModelServerError).",
           unit: "reqps",
           queries: [[rate("request_error_total", "error_code"), "{{error_code}}"]],
         },

@@ -11,13 +11,13 @@ const heads: ReadonlyMap<string, string> = new Map([
   [
     "gateway.yaml",
     `# The endpoint picker behind a Gateway with support for InferencePool, for model servers with the label app=vllm on port 8000.
-# Namespace "inference". Needs the CRDs of deploy/crds.
+# Namespace "inference". Needs the CRDs of deploy/crds. Name your own image.
 `,
   ],
   [
     "standalone.yaml",
     `# The endpoint picker with Envoy in its pod, for model servers with the label app=vllm on port 8000. Namespace "inference".
-# Requests go to http://llm.inference.
+# Requests go to http://llm.inference. Name your own image.
 `,
   ],
 ]);

@@ -21,6 +21,8 @@ export const parts = {
   etcd: (): string => part("POINTSMAN_ETCD", "path of the etcd program, 3.4 or later"),
   kubeApiserver: (): string =>
     part("POINTSMAN_KUBE_APISERVER", "path of the API server that tools/kube-apiserver builds"),
+  helm: (): string => part("POINTSMAN_HELM", "path of the helm program, 3.20 or later, as tools/deploy/helm builds it"),
+  hadolint: (): string => part("POINTSMAN_HADOLINT", "path of the hadolint program"),
   epp: join(root, "apps/epp/bin/epp"),
   modelSim: join(root, "apps/model-sim/bin/model-sim"),
 };

@@ -133,7 +133,9 @@ afterAll(endAll);
 
 test("there are dashboards, each with an id of its own", () => {
   expect(files.length).toBeGreaterThan(2);
-  const ids = files.map((file) => (JSON.parse(readFileSync(join(folder, file), "utf8")) as { readonly uid: string }).uid);
+  const ids = files.map(
+    (file) => (JSON.parse(readFileSync(join(folder, file), "utf8")) as { readonly uid: string }).uid,
+  );
   expect(new Set(ids).size).toBe(files.length);
 });
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { defaultOptions, makeTarget, resolveOptions, startSidecar } from "@pointsman/pd-sidecar";
 import { silentLogger } from "@pointsman/core";
+import { defaultOptions, makeTarget, resolveOptions, startSidecar } from "@pointsman/pd-sidecar";
 import { createPrometheusMetrics } from "@pointsman/telemetry";
 import { expect, test } from "vitest";
 
@@ -15,7 +15,10 @@ test("the settings that the README shows are taken", () => {
 test("every metric of the sidecar stands in the README, and no other", async () => {
   const metrics = createPrometheusMetrics({ processMetrics: false });
   const ranks = [{ port: 0, decoder: makeTarget("127.0.0.1", 1) }];
-  const sidecar = await startSidecar({ ...defaultOptions, host: "127.0.0.1", ranks }, { logger: silentLogger, metrics });
+  const sidecar = await startSidecar(
+    { ...defaultOptions, host: "127.0.0.1", ranks },
+    { logger: silentLogger, metrics },
+  );
   const page = await metrics.page();
   await sidecar.stop(0);
   const registered = new Set([...page.matchAll(/^# TYPE (\S+)/gm)].map((match) => match[1]!));

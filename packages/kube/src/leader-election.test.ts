@@ -1,12 +1,16 @@
 import { silentLogger, systemClock } from "@pointsman/core";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { FakeApi, until } from "../test/fake-api.ts";
 import { FakeLease } from "../test/fake-lease.ts";
 import { realTimers } from "../test/real-timers.ts";
 import { ApiClient } from "./api-client.ts";
 import { LeaderElection, type LeaseTimes, leaseName } from "./leader-election.ts";
 
-const times: LeaseTimes = { leaseMs: 600, renewMs: 400, retryMs: 40 };
+// Long enough that a busy machine does not look like an API server that is away.
+const times: LeaseTimes = { leaseMs: 3000, renewMs: 2000, retryMs: 50 };
+const patienceMs = 15_000;
+
+vi.setConfig({ testTimeout: 30_000 });
 
 const api = new FakeApi();
 let lease: FakeLease;
@@ -43,7 +47,8 @@ function replica(identity: string): LeaderElection {
   election.start();
   return election;
 }
-const lives = (rounds: number): Promise<void> => until(`${rounds} more writes`, reached(lease.writes + rounds));
+const lives = (rounds: number): Promise<void> =>
+  until(`${rounds} more writes`, reached(lease.writes + rounds), patienceMs);
 const reached = (count: number) => (): boolean => lease.writes >= count;
 
 test("the name of the lease is that of the Go picker", () => {
@@ -52,9 +57,9 @@ test("the name of the lease is that of the Go picker", () => {
 
 test("the first replica makes the lease and renews it; its fields are those of Kubernetes' own leaders", async () => {
   const a = replica("a");
-  await until("a leads", () => a.leading);
+  await until("a leads", () => a.leading, patienceMs);
   const { acquireTime, renewTime, ...rest } = lease.current!.spec;
-  expect(rest).toEqual({ holderIdentity: "a", leaseDurationSeconds: 1, leaseTransitions: 0 });
+  expect(rest).toEqual({ holderIdentity: "a", leaseDurationSeconds: 3, leaseTransitions: 0 });
   expect(String(acquireTime)).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
   await lives(3);
   expect(lease.current!.spec["acquireTime"]).toBe(acquireTime);
@@ -64,7 +69,7 @@ test("the first replica makes the lease and renews it; its fields are those of K
 
 test("of several replicas one leads, however long they try", async () => {
   const all = ["a", "b", "c"].map(replica);
-  await until("one leads", () => all.some(({ leading }) => leading));
+  await until("one leads", () => all.some(({ leading }) => leading), patienceMs);
   await lives(20);
   expect(all.filter(({ leading }) => leading)).toHaveLength(1);
   expect(told).toHaveLength(1);
@@ -72,14 +77,14 @@ test("of several replicas one leads, however long they try", async () => {
 
 test("a leader that ends gives the lease back, and the standby has it before it runs out", async () => {
   const a = replica("a");
-  await until("a leads", () => a.leading);
+  await until("a leads", () => a.leading, patienceMs);
   const b = replica("b");
   await lives(3);
   expect(b.leading).toBe(false);
   await a.release();
   expect(a.leading).toBe(false);
   const releasedAtMs = performance.now();
-  await until("b leads", () => b.leading);
+  await until("b leads", () => b.leading, patienceMs);
   expect(performance.now() - releasedAtMs).toBeLessThan(times.leaseMs);
   expect(lease.current!.spec["leaseTransitions"]).toBe(1);
   expect(told).toEqual(["a elected", "b elected"]);
@@ -95,19 +100,19 @@ test("a lease that nobody renews is taken once its time has run out on the stand
   });
   const seenAtMs = performance.now();
   const b = replica("b");
-  await until("b leads", () => b.leading);
+  await until("b leads", () => b.leading, patienceMs);
   expect(performance.now() - seenAtMs).toBeGreaterThanOrEqual(times.leaseMs);
   expect(lease.current!.spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 5 });
 });
 
 test.each(["hangs", "refuses"])("a leader whose API server %s stops to lead before another may", async (how) => {
   const a = replica("a");
-  await until("a leads", () => a.leading);
+  await until("a leads", () => a.leading, patienceMs);
   await lives(2);
   const renewedAtMs = performance.now();
   if (how === "hangs") lease.hangs = true;
   else lease.refusal = 503;
-  await until("a has lost it", () => !a.leading);
+  await until("a has lost it", () => !a.leading, patienceMs);
   const tookMs = performance.now() - renewedAtMs;
   expect(tookMs).toBeGreaterThan(times.renewMs - 2 * times.retryMs);
   expect(tookMs).toBeLessThan(times.leaseMs);
@@ -120,7 +125,7 @@ test.each(["hangs", "refuses"])("a leader whose API server %s stops to lead befo
 
 test("a leader that misses some renewals and is back in time goes on", async () => {
   const a = replica("a");
-  await until("a leads", () => a.leading);
+  await until("a leads", () => a.leading, patienceMs);
   lease.refusal = 500;
   await new Promise((resolve) => setTimeout(resolve, times.renewMs / 3));
   lease.refusal = undefined;
@@ -130,16 +135,16 @@ test("a leader that misses some renewals and is back in time goes on", async () 
 
 test("a leader that finds another one's name in the lease has lost it", async () => {
   const a = replica("a");
-  await until("a leads", () => a.leading);
+  await until("a leads", () => a.leading, patienceMs);
   lease.set({ holderIdentity: "thief", leaseTransitions: 9 });
-  await until("a has lost it", () => told.length === 2);
+  await until("a has lost it", () => told.length === 2, patienceMs);
   expect(told).toEqual(["a elected", "a lost"]);
   expect(lease.holder).toBe("thief");
 });
 
 test("a lease that is edited without another holder, or deleted, stays with its leader", async () => {
   const a = replica("a");
-  await until("a leads", () => a.leading);
+  await until("a leads", () => a.leading, patienceMs);
   lease.set({ ...lease.current!.spec, note: "edited" });
   await lives(2);
   lease.current = undefined;
@@ -151,13 +156,13 @@ test("a lease that is edited without another holder, or deleted, stays with its 
 test("a lease whose fields are not what they should be is taken like one that nobody holds", async () => {
   lease.set({ holderIdentity: 7, leaseTransitions: "x" });
   const a = replica("a");
-  await until("a leads", () => a.leading);
+  await until("a leads", () => a.leading, patienceMs);
 });
 
 test("a standby that ends writes nothing", async () => {
   lease.set({ holderIdentity: "other" });
   const b = replica("b");
-  await until("it stands by", () => b.holder === "other");
+  await until("it stands by", () => b.holder === "other", patienceMs);
   await b.release();
   expect(lease.writes).toBe(0);
 });

@@ -62,6 +62,13 @@ export class FakeApi {
     return this.#watches.size;
   }
 
+  /** Bytes that watches have been sent and have not taken yet. */
+  get backlogBytes(): number {
+    let bytes = 0;
+    for (const { response } of this.#watches) bytes += response.writableLength;
+    return bytes;
+  }
+
   count(start: string): number {
     return this.requests.filter((line) => line.startsWith(start)).length;
   }
@@ -140,6 +147,11 @@ export class FakeApi {
   /** Events of the past are gone. */
   forget(): void {
     this.forgottenVersion = this.#version;
+  }
+
+  /** Drops past events; only watches from the present version on are complete afterwards. */
+  clearHistory(): void {
+    this.#events.length = 0;
   }
 
   #of(path: string): Map<string, FakeObject> {

@@ -32,9 +32,7 @@ async function run(bench: BenchRun, count: number): Promise<readonly Row[]> {
     }
     const [costs, passes] = timeInTurn([plugin.call, onePass(plugin.endpoints)], timing);
     await plugin.dispose();
-    rows.push(
-      figure({ case: name, quantity, pointsman: costs!, reference: { what: "one loop", values: passes! } }),
-    );
+    rows.push(figure({ case: name, quantity, pointsman: costs!, reference: { what: "one loop", values: passes! } }));
   }
   return rows;
 }

@@ -1,5 +1,13 @@
 import { expect, test } from "vitest";
-import { policyName, type QualityOutcome, type QualityReport, qualityPicture, qualityTable, readReport } from "./routing-quality.ts";
+import {
+  policyName,
+  type QualityOutcome,
+  type QualityReport,
+  qualityGrid,
+  qualityPicture,
+  qualityTable,
+  readReport,
+} from "./routing-quality.ts";
 import { picture } from "./routing-quality-picture.ts";
 
 function outcome(policy: string, ttftMeanMs: number, fields: Partial<QualityOutcome> = {}): QualityOutcome {
@@ -50,7 +58,9 @@ test("a picture has a line for each policy in each panel, higher values higher u
 
 test("equal steps of a factor are equal steps of height", () => {
   const points = [1, 10, 100].map((y, x) => [x, y] as const);
-  const [line] = linesOf(picture("t", [{ title: "p", xTitle: "x", series: [{ name: "n", color: "#000", dashed: false, points }] }]));
+  const [line] = linesOf(
+    picture("t", [{ title: "p", xTitle: "x", series: [{ name: "n", color: "#000", dashed: false, points }] }]),
+  );
   expect(line!.map(([, y]) => y)).toEqual([230, 115, 0]);
 });
 
@@ -67,7 +77,9 @@ test("every tag is closed, and names cannot open one", () => {
 });
 
 test.each([[[]], [[[1, 0]]], [[[1, Number.NaN]]], [[[Number.NaN, 1]]]] as const)("%j cannot be drawn", (points) => {
-  const series = [{ name: "n", color: "#000000", dashed: false, points: points as readonly (readonly [number, number])[] }];
+  const series = [
+    { name: "n", color: "#000000", dashed: false, points: points as readonly (readonly [number, number])[] },
+  ];
   expect(() => picture("t", [{ title: "wait", xTitle: "x", series }])).toThrow("wait");
 });
 
@@ -75,8 +87,21 @@ test("a table has each figure with its spread, and says what was not served", ()
   const [, , first, , , last] = qualityTable(report).split("\n");
   expect(first).toBe("| 0.5 | oracle | 100 (99-101) | 50 | 200 | 12.34 (12.00-13.00) | 25.6 | 0.50 |");
   expect(last).toContain("| 0.9 | mine | 900");
-  const failed = { ...report, seeds: [1], loads: [{ load: 0.8, outcomes: [outcome("random", 5, { problems: { late: 3 } })] }] };
+  const failed = {
+    ...report,
+    seeds: [1],
+    loads: [{ load: 0.8, outcomes: [outcome("random", 5, { problems: { late: 3 } })] }],
+  };
   expect(qualityTable(failed)).toContain("| 0.8 | random (3 not served) | 5 | 3 |");
+});
+
+test("the short table has a column for each load", () => {
+  expect(qualityGrid(report).split("\n")).toEqual([
+    "| policy | load 0.5 | load 0.9 |",
+    "| --- | ---: | ---: |",
+    "| oracle | 100 / 200 / 12.34 | 200 / 400 / 12.34 |",
+    "| mine | 150 / 300 / 12.34 | 900 / 1800 / 12.34 |",
+  ]);
 });
 
 test("a configuration is called as its file", () => {

@@ -3,8 +3,8 @@
  *
  *   node --conditions=@pointsman/source tools/bench/cases/routing-quality.ts [--out FOLDER] REPORT.json...
  *
- * A report with several loads becomes FOLDER/routing-quality-<workload>.svg (default apps/epp/docs/images); of each report,
- * a Markdown table is printed.
+ * A report with several loads becomes FOLDER/routing-quality-<workload>.svg (default apps/epp/docs/images) and a short
+ * table; of each report, a table with all figures is printed.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -80,10 +80,24 @@ export function qualityPicture(report: QualityReport): string {
   ]);
 }
 
-/** All figures as Markdown. */
+/** A row for each policy, a column for each load: mean and 90th percentile of TTFT in ms, mean end-to-end latency in s. */
+export function qualityGrid(report: QualityReport): string {
+  const names = report.loads[0]?.outcomes.map(({ policy }) => policy) ?? [];
+  const rows = names.map((policy, which) => [
+    policyName(policy),
+    ...report.loads.map(({ outcomes }) => {
+      const { ttftMs, endToEndMs } = outcomes[which]!;
+      return `${ttftMs.mean.toFixed(0)} / ${ttftMs.p90.toFixed(0)} / ${(endToEndMs.mean / 1000).toFixed(2)}`;
+    }),
+  ]);
+  return markdown(["policy", ...report.loads.map(({ load }) => `load ${load}`)], rows);
+}
+
+/** All figures as Markdown, with the spread over the seeds. */
 export function qualityTable(report: QualityReport): string {
   const heads = ["load", "policy", "TTFT ms mean", "p50", "p90", "E2E s mean", "hit %", "imbalance"];
-  const between = (low: number, high: number, digits: number): string => `${low.toFixed(digits)}-${high.toFixed(digits)}`;
+  const between = (low: number, high: number, digits: number): string =>
+    `${low.toFixed(digits)}-${high.toFixed(digits)}`;
   const withSpread = report.seeds.length > 1;
   const rows = report.loads.flatMap(({ load, outcomes }) =>
     outcomes.map(({ policy, ttftMs, endToEndMs, hitRate, imbalance, spread, problems }) => {
@@ -102,8 +116,14 @@ export function qualityTable(report: QualityReport): string {
       ];
     }),
   );
+  return markdown(heads, rows);
+}
+
+/** Text to the left, figures to the right. */
+function markdown(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line(heads), line(heads.map((_, i) => (i === 1 ? "---" : "---:"))), ...rows.map(line)].join("\n");
+  const rule = heads.map((head) => (head === "policy" ? "---" : "---:"));
+  return [heads, rule, ...rows].map(line).join("\n");
 }
 
 function main(): number {
@@ -120,6 +140,7 @@ function main(): number {
     const report = readReport(readFileSync(file, "utf8"), file);
     console.log(`${basename(file)}\n\n${qualityTable(report)}\n`);
     if (report.loads.length > 1) {
+      console.log(`${qualityGrid(report)}\n`);
       writeFileSync(join(values.out, `routing-quality-${report.workload}.svg`), qualityPicture(report));
     }
   }

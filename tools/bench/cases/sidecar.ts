@@ -89,11 +89,13 @@ async function run(bench: BenchRun, workload: Workload): Promise<readonly Row[]>
     await closedLoop(proxy, body, workload.concurrency, Math.min(requests, workload.stream ? 32 : 3000));
   const cpu = new Map(all.map((proxy) => [proxy, [] as number[]]));
   const added = new Map(all.map((proxy) => [proxy, [] as number[]]));
+  /** Answers that were not complete. */
+  const cut = new Map(all.map((proxy) => [proxy, 0]));
   for (let round = 1; round <= rounds; round++) {
     bench.progress(`${name}: round ${round} of ${rounds}`);
     for (const proxy of all) {
       const beforeMs = cpuMs(proxy.pid);
-      await closedLoop(proxy, body, workload.concurrency, requests);
+      cut.set(proxy, cut.get(proxy)! + (await closedLoop(proxy, body, workload.concurrency, requests)));
       const usedMs = cpuMs(proxy.pid) - beforeMs;
       cpu.get(proxy)!.push((usedMs * 1000) / (workload.stream ? requests * events : requests));
     }
@@ -108,10 +110,18 @@ async function run(bench: BenchRun, workload: Workload): Promise<readonly Row[]>
         quantity,
         pointsman: values.get(ours)!,
         reference: { what: reference.name, values: values.get(reference)! },
+        note:
+          cut.get(reference) === 0
+            ? ""
+            : `${cut.get(reference)} of ${rounds * requests} answers of the reference were cut`,
       });
     const cpuRow = versus(workload.stream ? "CPU us/event" : "CPU us/request", cpu);
     return workload.stream ? [cpuRow] : [cpuRow, versus("added latency p50 us", added)];
   });
+  if (cut.get(ours) !== 0) {
+    const why = `${cut.get(ours)} of ${rounds * requests} answers were cut`;
+    rows.push({ case: name, quantity: "answers of the sidecar", kind: "failed", why });
+  }
   if (typeof go === "string") rows.push({ case: name, quantity: `against ${goName}`, kind: "not measured", why: go });
   return rows;
 }
@@ -157,15 +167,21 @@ function chatBody(stream: boolean): string {
   });
 }
 
-/** Sends `count` requests, `concurrency` at a time. Rejects when one is not answered with 200 and to its end. */
-async function closedLoop(proxy: Proxy, body: string, concurrency: number, count: number): Promise<void> {
+/** Sends `count` requests, `concurrency` at a time. Returns how many were not answered with 200 and to their end. */
+async function closedLoop(proxy: Proxy, body: string, concurrency: number, count: number): Promise<number> {
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
   let left = count;
+  let cut = 0;
   const worker = async (): Promise<void> => {
-    while (left-- > 0) await post(proxy, agent, body);
+    while (left-- > 0) {
+      await post(proxy, agent, body).catch(() => {
+        cut++;
+      });
+    }
   };
   await Promise.all(Array.from({ length: concurrency }, worker));
   agent.destroy();
+  return cut;
 }
 
 async function p50Us(proxy: Proxy, body: string, count: number): Promise<number> {

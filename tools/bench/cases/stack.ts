@@ -8,7 +8,7 @@ import {
   type HttpLoad,
   httpLoad,
   type ModelServers,
-  type Proxy,
+  type ProxyUnderTest,
   startBuiltInProxy,
   startEnvoyAndEpp,
   startModelServers,
@@ -47,7 +47,7 @@ const workloads: readonly Workload[] = [
 interface Contender {
   readonly name: string;
   readonly needs: () => Part | undefined;
-  start(bench: BenchRun, servers: ModelServers, path: string): Promise<Proxy>;
+  start(bench: BenchRun, servers: ModelServers, path: string): Promise<ProxyUnderTest>;
 }
 
 const rust = "sglang-router";
@@ -73,7 +73,7 @@ const contenders: readonly Contender[] = [
 export const stackCases: readonly BenchCase[] = workloads.map((workload) => ({
   name: `stack/${workload.name}`,
   about:
-    "HTTP requests through the whole stack to four fake model servers that answer at once and whose pages are scraped at 50 ms: Envoy with the EPP (baseline plugins), the EPP's built-in proxy, and sglang-router (Rust, its default policy cache_aware) in turn, closed loop; CPU of all processes between client and model servers by completed requests.",
+    "HTTP requests through the whole stack to four fake model servers that answer at once and whose pages are scraped at 50 ms: Envoy (one worker thread) with the EPP (baseline plugins), the EPP's built-in proxy, and sglang-router (Rust, its default policy cache_aware) in turn, closed loop; CPU of all processes between client and model servers by completed requests.",
   detail: workload.detail,
   run: (bench) => run(bench, workload),
 }));
@@ -87,7 +87,7 @@ async function run(bench: BenchRun, workload: Workload): Promise<readonly Row[]>
   const flags = [...workload.flags, "-chunks", String(workload.chunks)];
   const servers = await startModelServers(bench, httpload.path, workload.chunks);
   const rows: Row[] = [];
-  const running: { readonly name: string; readonly proxy: Proxy; readonly loads: HttpLoad[] }[] = [];
+  const running: { readonly name: string; readonly proxy: ProxyUnderTest; readonly loads: HttpLoad[] }[] = [];
   for (const { name: contender, needs, start } of contenders) {
     const part = needs();
     if (part !== undefined && "missing" in part) {
@@ -119,7 +119,7 @@ async function run(bench: BenchRun, workload: Workload): Promise<readonly Row[]>
 function rowsOf(
   name: string,
   contender: string,
-  { processes }: Proxy,
+  { processes }: ProxyUnderTest,
   ours: readonly HttpLoad[],
   reference: readonly HttpLoad[] | undefined,
 ): Row[] {

@@ -22,7 +22,12 @@ export function measureAllocations(few: number, many: number, types: readonly st
     execArgv: [
       ...["--conditions=@pointsman/source", "--expose-gc"],
       // Code is compiled when it is hot and not some time later, so that every run measures the same code.
-      ...["--no-concurrent-recompilation", "--single-threaded-gc", "--min-semi-space-size=256", "--max-semi-space-size=256"],
+      ...[
+        "--no-concurrent-recompilation",
+        "--single-threaded-gc",
+        "--min-semi-space-size=256",
+        "--max-semi-space-size=256",
+      ],
     ],
   });
   const found: Allocation[] = [];

@@ -11,7 +11,7 @@ import {
   type PluginHost,
   type PluginInstance,
   type PluginKind,
-  RequestError,
+  type RequestError,
   type ResponseBodyEvent,
   type SchedulingResult,
   silentLogger,
@@ -74,7 +74,9 @@ export async function createPluginUnderTest(type: string, count: number): Promis
     },
   );
   // Where nobody produces what the plugin reads there is no graph; here the bench is the producer.
-  const errors = problems.filter(({ severity, code }) => severity === "error" && code !== "EPP_CONFIG_MISSING_PRODUCER");
+  const errors = problems.filter(
+    ({ severity, code }) => severity === "error" && code !== "EPP_CONFIG_MISSING_PRODUCER",
+  );
   if (errors.length > 0) throw new Error(errors.map(formatProblem).join("\n"));
   if (noted === undefined) throw new Error(`the least configuration of ${type} creates no plugin of that type`);
   const { definition, params, host } = noted;
@@ -234,7 +236,8 @@ function callOf(
     // A refusal is an answer, too.
     if (hasRole(instance, "admitter")) instance.admitRequest(request, endpoints);
     if (hasRole(instance, "saturationDetector")) instance.saturation(endpoints, request.nowMs);
-    if (hasRole(instance, "disaggregationDecider")) instance.disaggregate(request, result.profiles.get("default")!.targets[0]);
+    if (hasRole(instance, "disaggregationDecider"))
+      instance.disaggregate(request, result.profiles.get("default")!.targets[0]);
     if (hasRole(instance, "filter")) instance.filter(request, endpoints);
     if (hasRole(instance, "scorer")) instance.score(request, endpoints, scores.fill(0));
     if (hasRole(instance, "picker")) instance.pick(request, endpoints, totals);

@@ -4,8 +4,8 @@ import {
   type AttributeKey,
   CACHE_BLOCK_SIZE,
   CACHE_NUM_BLOCKS,
-  type Endpoint,
   ENCODER_MATCH,
+  type Endpoint,
   EXPECTED_LATENCY,
   GPU_UTILIZATION,
   IN_FLIGHT_LOAD,
@@ -136,15 +136,15 @@ const ofRequest: ReadonlyMap<string, (random: Random, endpoints: readonly Endpoi
 
 /** A value of an endpoint's attribute. Throws for one that nobody has given a value here. */
 export function endpointValue(key: AttributeKey<unknown>, random: Random, slot: number): unknown {
-  return valueOf(ofEndpoint, key)(random, slot);
+  return lookUp(ofEndpoint, key)(random, slot);
 }
 
 /** A value of a request's attribute. Throws for one that nobody has given a value here. */
 export function requestValue(key: AttributeKey<unknown>, random: Random, endpoints: readonly Endpoint[]): unknown {
-  return valueOf(ofRequest, key)(random, endpoints);
+  return lookUp(ofRequest, key)(random, endpoints);
 }
 
-function valueOf<F>(values: ReadonlyMap<string, F>, key: AttributeKey<unknown>): F {
+function lookUp<F>(values: ReadonlyMap<string, F>, key: AttributeKey<unknown>): F {
   const value = values.get(key.dataType);
   if (value === undefined) throw new Error(`no value for attribute ${key.id}: add one to plugins/signal-values.ts`);
   return value;

@@ -11,8 +11,8 @@ function statuses(options: Partial<EppHealthOptions>): string {
   const health = eppHealth({
     notSynced: () => undefined,
     draining: () => false,
-    parsers: [],
-    plugins: [],
+    parsers: () => [],
+    plugins: () => [],
     ...options,
   });
   return services.map((service) => letters[health.check(service)]).join("");
@@ -22,7 +22,7 @@ const leading = () => true;
 const following = () => false;
 const waiting = { notSynced: () => "the pool is not known yet" };
 const draining = { draining: () => true };
-const unready = { plugins: [{ name: "p", type: "p", instance: { notReady: () => "cold" } }] };
+const unready = { plugins: () => [{ name: "p", type: "p", instance: { notReady: () => "cold" } }] };
 
 // In the order of `services`. Source: spec ext-proc section 10.6; liveness needs nothing.
 test.each<[string, Partial<EppHealthOptions>, string]>([
@@ -40,7 +40,7 @@ test.each<[string, Partial<EppHealthOptions>, string]>([
 });
 
 test("List names the ext_proc service; with leader election those of the probes, too", () => {
-  const common = { notSynced: () => undefined, draining: () => false, parsers: [], plugins: [] };
+  const common = { notSynced: () => undefined, draining: () => false, parsers: () => [], plugins: () => [] };
   expect(eppHealth(common).listed).toEqual([extProc]);
   expect(eppHealth({ ...common, leading }).listed).toEqual([extProc, "liveness", "readiness"]);
 });
@@ -52,8 +52,8 @@ test("a pool whose protocol a parser does not speak is not served, from the mome
   const health = eppHealth({
     notSynced: () => undefined,
     draining: () => false,
-    parsers: [{ name: "grpc", type: "vllmgrpc-parser", instance }],
-    plugins: [],
+    parsers: () => [{ name: "grpc", type: "vllmgrpc-parser", instance }],
+    plugins: () => [],
     appProtocol: () => appProtocol,
   });
   expect(health.notServing("readiness")).toBeUndefined();

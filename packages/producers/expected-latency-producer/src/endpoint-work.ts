@@ -8,8 +8,15 @@ const sameStepMs = 2;
 const priorObservations = 5;
 /** Observations after which older ones fade. */
 const memoryObservations = 50;
-/** No single observation says that an endpoint is more than e³ = 20 times faster or slower. */
-const maxLogRatio = 3;
+/**
+ * No single observation says that an endpoint is more than e = 2.7 times faster or slower: a picker or an engine that
+ * stands still for a moment makes times that say nothing of speed.
+ */
+const maxLogRatio = 1;
+/** An endpoint of which nothing is observed for this long, */
+const fadeAfterMs = 10_000;
+/** is taken to be as fast as the others more and more: else one that looked slow gets no request and looks so for good. */
+const fadeMs = 30_000;
 /** All observations together say no more than e⁵ = 150 times. */
 const maxLogSlowness = 5;
 /** Time in which a difference between own count and scraped count is averaged out. */
@@ -79,6 +86,8 @@ export class EndpointWork {
   #slowness = 1;
   #logSlowness = 0;
   #observations = 0;
+  /** Last observation, or how far what was observed has faded. */
+  #observedAtMs = 0;
   #step: PrefillStep | undefined;
   /** Requests of others: scraped count less own count, averaged over time. */
   #foreign = 0;
@@ -147,6 +156,17 @@ export class EndpointWork {
     this.#foreignWaiting = total === 0 ? 0 : (this.#foreign * waiting) / total;
   }
 
+  /** Lets what was observed long ago fade. */
+  fade(nowMs: number): void {
+    const elapsedMs = nowMs - this.#observedAtMs - fadeAfterMs;
+    if (elapsedMs <= 0 || this.#observations === 0) return;
+    const kept = Math.exp(-elapsedMs / fadeMs);
+    this.#observedAtMs = nowMs - fadeAfterMs;
+    this.#observations *= kept;
+    this.#logSlowness *= kept;
+    this.#slowness = Math.exp(this.#logSlowness);
+  }
+
   send(plan: DispatchPlan): Dispatch {
     const dispatch = new Dispatch(this, plan);
     if (this.#pending.length === 0) this.#headSinceMs = plan.sentAtMs;
@@ -169,7 +189,7 @@ export class EndpointWork {
       step.pairs += pairs;
       return;
     }
-    this.#learnSpeed();
+    this.#learnSpeed(nowMs);
     this.#step = { startMs, endMs: nowMs, tokens, pairs };
   }
 
@@ -237,7 +257,7 @@ export class EndpointWork {
   }
 
   /** Learns from the last step with prefills, all of whose first tokens are known once a later one comes. */
-  #learnSpeed(): void {
+  #learnSpeed(nowMs: number): void {
     const step = this.#step;
     if (step === undefined) return;
     const ms = step.endMs - step.startMs;
@@ -245,6 +265,7 @@ export class EndpointWork {
     const ratio = Math.log(ms / (this.#model.expectedPrefillMs(step.tokens, step.pairs) * this.slowness));
     this.#model.learnPrefill(step.tokens, step.pairs, ms / this.slowness);
     this.#observations = Math.min(memoryObservations, this.#observations + 1);
+    this.#observedAtMs = nowMs;
     const moved = this.#logSlowness + bounded(ratio, maxLogRatio) / (this.#observations + priorObservations);
     this.#logSlowness = bounded(moved, maxLogSlowness);
     this.#slowness = Math.exp(this.#logSlowness);

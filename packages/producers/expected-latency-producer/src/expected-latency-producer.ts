@@ -129,6 +129,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
           if (runningRequests !== undefined && waitingRequests !== undefined) {
             work.scraped(runningRequests, waitingRequests, nowMs);
           }
+          work.fade(nowMs);
           const matched = cachedTokens(match, endpoint, promptTokens);
           if (matched > mostCachedTokens) mostCachedTokens = matched;
           present += work.present;

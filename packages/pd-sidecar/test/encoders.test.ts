@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { at, Bench } from "./support/bench.ts";
+import type { Answer } from "./support/fake-server.ts";
+import { chat, completion, pair } from "./support/scenario.ts";
+
+test("ranks have encoders of their own, which lead to their own decode server", async () => {
+  const bench = new Bench();
+  const d0 = await bench.server("D0", { body: completion });
+  const d1 = await bench.server("D1", { body: completion });
+  const e = await bench.server("E", { body: {} });
+  const { ports } = await bench.start([d0, d1], { ecConnector: "ec-example" });
+  bench.url = `http://127.0.0.1:${ports[1]}`;
+  const image = { type: "image_url", image_url: { url: "http://a/1" } };
+  const body = { ...chat, messages: [{ role: "user", content: [image] }] };
+  await bench.post(body, { "x-encoder-hosts-ports": e.hostPort });
+  expect(bench.order).toEqual(["E", "D1"]);
+});
+
+test("shared-storage with encoders uses the prefill server", async () => {
+  const { bench, p, pf } = await pair({ kvConnector: "shared-storage", ecConnector: "ec-example" });
+  const e = await bench.server("E", { body: {} });
+  const image = { type: "image_url", image_url: { url: "http://a/1" } };
+  const body = { ...chat, messages: [{ role: "user", content: [image] }] };
+  await bench.post(body, { ...pf, "x-encoder-hosts-ports": e.hostPort });
+  expect(bench.order).toEqual(["E", "P", "D"]);
+  expect(p.last.json).toMatchObject({ cache_hit_threshold: 0 });
+});
+
+test("no more encoder requests run at a time than allowed", async () => {
+  let open = 0;
+  let most = 0;
+  const slow: Answer = (_seen, res) => {
+    most = Math.max(most, ++open);
+    setTimeout(() => {
+      open--;
+      res.end("{}");
+    }, 10);
+  };
+  const { bench } = await pair({ ecConnector: "ec-example", encodeMaxParallel: 3 });
+  const e = await bench.server("E", slow);
+  const images = Array.from({ length: 12 }, (_, i) => ({ type: "image_url", image_url: { url: `http://a/${i}` } }));
+  const body = { ...chat, messages: [{ role: "user", content: images }] };
+  expect((await bench.post(body, { "x-encoder-hosts-ports": e.hostPort })).status).toBe(200);
+  expect(e.seen).toHaveLength(12);
+  expect(most).toBe(3);
+});
+
+test("encoder results that differ for one hash are counted, and the first is used", async () => {
+  const { bench, d } = await pair({ ecConnector: "ec-nixl" });
+  const e1 = await bench.server("E1", { body: { ec_transfer_params: { h: { peer_port: 1 } } } });
+  const e2 = await bench.server("E2", { body: { ec_transfer_params: { h: { peer_port: 2 } } } });
+  const audio = { type: "input_audio", input_audio: { data: "AAAA" } };
+  const body = { ...chat, messages: [{ role: "user", content: [audio, audio] }] };
+  await bench.post(body, { "x-encoder-hosts-ports": `${e1.hostPort},${e2.hostPort}` });
+  expect(at(d.last.json, "ec_transfer_params")).toEqual({ h: { peer_port: 1 } });
+  expect(await bench.metric("pd_sidecar_encoder_conflicts_total")).toBe(1);
+});
