@@ -25,7 +25,7 @@ const running: KubePicker[] = [];
 beforeAll(async () => {
   await cluster.start();
   await cluster.installCrds();
-});
+}, 300_000);
 afterEach(async () => {
   await Promise.all(running.splice(0).map((picker) => picker.stop("SIGKILL")));
 });

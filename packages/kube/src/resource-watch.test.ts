@@ -3,7 +3,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { answer, FakeApi, status, until } from "../test/fake-api.ts";
 import { realTimers } from "../test/real-timers.ts";
 import { ApiClient } from "./api-client.ts";
-import { ResourceWatch, type ResourceWatchOptions, type WatchLimits } from "./resource-watch.ts";
+import { ResourceWatch, type ResourceWatchOptions } from "./resource-watch.ts";
+import type { WatchLimits } from "./watch-limits.ts";
 
 const path = "/api/v1/namespaces/ns/pods";
 const former = "/apis/former/v1/namespaces/ns/pods";

@@ -5,6 +5,7 @@ import { ItemReader } from "./item-reader.ts";
 import { asRecord, asText, isRecord, type JsonRecord } from "./json-value.ts";
 import { LineReader } from "./line-reader.ts";
 import { identityOf, type ObjectIdentity } from "./object-key.ts";
+import { defaultWatchLimits, type WatchLimits } from "./watch-limits.ts";
 
 /** Takes the objects of one kind as they come and go. What it throws is logged and counts as taken. */
 export interface ResourceSink {
@@ -44,36 +45,6 @@ export interface ResourceWatchOptions {
   readonly logger: Logger;
   readonly limits?: Partial<WatchLimits>;
 }
-
-/** Times and sizes; tests shorten them. */
-export interface WatchLimits {
-  /** Time between full lists beside the watch. */
-  readonly resyncMs: number;
-  /** Length of one watch request. The server ends it with a bookmark, so contact is never older than this and the grace. */
-  readonly watchMs: number;
-  /** Silence beyond the length of the watch that counts as a lost connection; also the longest silence in a list. */
-  readonly graceMs: number;
-  readonly firstBackOffMs: number;
-  readonly mostBackOffMs: number;
-  /** Pause before a kind that the API server does not know is looked for again. */
-  readonly absentMs: number;
-  /** A kind that was known must be unknown for this long before its objects count as gone. */
-  readonly goneMs: number;
-  readonly maxObjects: number;
-  readonly maxObjectBytes: number;
-}
-
-const defaultLimits: WatchLimits = {
-  resyncMs: 300_000,
-  watchMs: 30_000,
-  graceMs: 5_000,
-  firstBackOffMs: 200,
-  mostBackOffMs: 5_000,
-  absentMs: 15_000,
-  goneMs: 15_000,
-  maxObjects: 50_000,
-  maxObjectBytes: 4 * 1024 * 1024,
-};
 
 /** State of a watch at one moment. */
 export interface WatchStatus {
@@ -118,7 +89,7 @@ export class ResourceWatch {
 
   constructor(options: ResourceWatchOptions) {
     this.#options = options;
-    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#limits = { ...defaultWatchLimits, ...options.limits };
     this.#backOff = new BackOff({
       firstMs: this.#limits.firstBackOffMs,
       mostMs: this.#limits.mostBackOffMs,

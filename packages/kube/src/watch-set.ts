@@ -1,12 +1,7 @@
 import type { Clock, Counter, Gauge, Logger, MetricFamily, MetricsRegistry, Timers } from "@pointsman/core";
 import type { ApiClient } from "./api-client.ts";
-import {
-  type ListReason,
-  type ResourceSink,
-  ResourceWatch,
-  type WatchLimits,
-  type WatchStatus,
-} from "./resource-watch.ts";
+import { type ListReason, type ResourceSink, ResourceWatch, type WatchStatus } from "./resource-watch.ts";
+import type { WatchLimits } from "./watch-limits.ts";
 
 /** What all watches of a process share. */
 export interface WatchEnvironment {

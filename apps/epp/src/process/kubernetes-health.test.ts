@@ -5,7 +5,11 @@ import { type EppHealthOptions, eppHealth } from "./epp-health.ts";
 
 const extProc = "envoy.service.ext_proc.v3.ExternalProcessor";
 const services = ["", "readiness", extProc, "liveness", "inference-extension"];
-const letters = { [healthStatus.serving]: "S", [healthStatus.notServing]: "n", [healthStatus.serviceUnknown]: "?" };
+const letters: Readonly<Record<number, string>> = {
+  [healthStatus.serving]: "S",
+  [healthStatus.notServing]: "n",
+  [healthStatus.serviceUnknown]: "?",
+};
 
 function statuses(options: Partial<EppHealthOptions>): string {
   const health = eppHealth({

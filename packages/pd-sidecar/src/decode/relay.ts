@@ -212,12 +212,22 @@ export class Relay implements UpstreamListener {
     } else {
       const parts = rewriter.push(block.subarray(start, end));
       const rest = complete ? rewriter.finish() : [];
+      // Most of a stream is not changed and goes out of the memory it came in.
+      if (rest.length === 0 && parts.length === 1 && isPart(parts[0]!, block, start, end)) {
+        reply.sendBlock(block, start, end, complete);
+        this.#afterBody(complete);
+        return;
+      }
       for (const part of parts) reply.sendBytes(part, false);
       for (const part of rest) reply.sendBytes(part, false);
       if (complete) reply.sendBytes(new Uint8Array(0), true);
     }
+    this.#afterBody(complete);
+  }
+
+  #afterBody(complete: boolean): void {
     if (complete) this.#finish({ kind: "complete", status: this.#head!.status });
-    else if (reply.isBehind) this.#call.pause();
+    else if (this.#exchange.reply.isBehind) this.#call.pause();
   }
 
   #sendTrailers(trailers: readonly (readonly [name: string, value: string])[]): void {
@@ -243,4 +253,9 @@ export class Relay implements UpstreamListener {
     this.#options.onEnd(end);
     this.#resolve(end);
   }
+}
+
+/** Tells whether `bytes` are those of a block from `start` to `end`. */
+function isPart(bytes: Uint8Array, block: Buffer, start: number, end: number): boolean {
+  return bytes.buffer === block.buffer && bytes.byteOffset === block.byteOffset + start && bytes.length === end - start;
 }

@@ -54,10 +54,10 @@ test("one sample in twenty being 30 times too long moves the relation by less th
   expectNear(fit, slower, 0.2);
 });
 
-test("forgets: after a change to three times the cost, six times its memory is enough", () => {
+test("forgets: after a change to three times the cost, twelve times its memory is enough", () => {
   const fit = newFit();
   teach(fit, [15, 0.03, 1], 2000);
-  teach(fit, slower, 6 * memory, { seed: 2 });
+  teach(fit, slower, 12 * memory, { seed: 2 });
   expectNear(fit, slower, 0.1);
 });
 
@@ -102,6 +102,21 @@ test("a million equal samples leave it able to learn from others without a leap"
   expect(fit.at([1, 1000, 0.5])).toBeCloseTo(45.5, 0);
   fit.learn([1, 1200, 0.72], 60, 11);
   for (const coefficient of fit.coefficients) expect(coefficient).toBeLessThan(100);
-  teach(fit, slower, 6 * memory);
-  expectNear(fit, slower, 0.1);
+  teach(fit, slower, 12 * memory);
+  expectNear(fit, slower, 0.15);
+});
+
+test("what long prompts cost stays known while thousands of short ones come, some of them far too late", () => {
+  const fit = newFit();
+  const random = seededRandom(5);
+  const teachOne = (tokens: number, cached: number): void => {
+    const features = [1, tokens, (tokens * (cached + tokens / 2)) / 1e6];
+    const late = random() < 0.05 ? 50 + random() * 600 : 0;
+    const value = 20 + 0.0286 * tokens + 1.19 * features[2]! + random() * 8 + late;
+    fit.learn(features, value, 5 + 0.1 * value);
+  };
+  for (let i = 0; i < 150; i++) teachOne(10_000, 0);
+  for (let i = 0; i < 20_000; i++) teachOne(500, 9500);
+  expect(fit.at([1, 10_000, 50]) / (20 + 286 + 59.5)).toBeCloseTo(1, 1);
+  expect(fit.at([1, 500, 4.875]) / (20 + 14.3 + 5.8)).toBeCloseTo(1, 0);
 });

@@ -4,42 +4,53 @@ const spreadGain = 0.02;
 const outlierSpreads = 3;
 /** However well samples agree, another one that is not far off counts in full: else nothing new is ever learned. */
 const leastSpread = 0.02;
-/** Numbers beyond this are no measurement. Products of numbers below it keep the precision the update needs. */
+/** Numbers beyond this are no measurement. */
 const maxMagnitude = 1e9;
 /** An error below this would make one sample all that is known. */
 const leastError = 1e-3;
+/** Most that one sample tells, as a multiple of what was assumed before the first: so that nothing is lost by rounding. */
+const maxInformation = 1e6;
 
 /**
  * A linear relation learned from samples one by one: recursive least squares that forgets old samples and gives those far
- * off less say. Coefficients never fall below 0: more work never takes less time. Samples that hold no plausible number
- * are passed over, and what is not measured for long is doubted no more than at the start, so all numbers stay finite.
+ * off less say. It forgets in the direction of the new sample alone (Cao and Schwartz 2000): what was learned of long
+ * prompts stays while only short ones come. Coefficients never fall below 0: more work never takes less time. Samples that
+ * hold no plausible number are passed over.
  *
- * Cost: O(n²) per sample for n coefficients, no allocation.
+ * Cost: O(n³) per sample for n coefficients, no allocation.
  */
 export class LinearFit {
   readonly coefficients: Float64Array;
-  readonly #covariance: Float64Array;
-  /** Variances before the first sample: none grows beyond. */
-  readonly #priorVariances: Float64Array;
+  /** Coefficients are measured in these units, so that each is about as uncertain as the others at the start. */
+  readonly #units: Float64Array;
+  /** What is known: the inverse of the covariance, by rows. */
+  readonly #information: Float64Array;
+  readonly #forgotten: number;
+  /** Scratch: the sample in units, what is known in its direction, a triangular factor, a solution. */
+  readonly #sample: Float64Array;
+  readonly #known: Float64Array;
+  readonly #factor: Float64Array;
   readonly #gain: Float64Array;
-  readonly #forgetting: number;
   /** Running mean of how far samples are off, in units of their usual error. */
   #spread = 1;
   /** Samples learned from. */
   samples = 0;
 
   /**
-   * `prior` is the relation before the first sample, each coefficient off by up to `doubt` times itself. `memory` is the
-   * number of samples after which one counts a third.
+   * `prior` is the relation before the first sample, each coefficient above 0 and off by up to `doubt` times itself.
+   * `memory` is the number of samples like the new ones after which one counts a third.
    */
   constructor(prior: readonly number[], doubt: number, memory: number) {
     const size = prior.length;
     this.coefficients = Float64Array.from(prior);
+    this.#units = this.coefficients.map((coefficient) => coefficient * doubt);
+    this.#information = new Float64Array(size * size);
+    for (let i = 0; i < size; i++) this.#information[i * size + i] = 1;
+    this.#forgotten = 1 / memory;
+    this.#sample = new Float64Array(size);
+    this.#known = new Float64Array(size);
+    this.#factor = new Float64Array(size * size);
     this.#gain = new Float64Array(size);
-    this.#covariance = new Float64Array(size * size);
-    this.#priorVariances = this.coefficients.map((coefficient) => (coefficient * doubt) ** 2);
-    for (let i = 0; i < size; i++) this.#covariance[i * size + i] = this.#priorVariances[i]!;
-    this.#forgetting = 1 - 1 / memory;
   }
 
   /** The relation's value. */
@@ -56,46 +67,75 @@ export class LinearFit {
     if (!(isPlausible(value) && isPlausible(usualError) && usualError >= leastError)) return;
     for (let i = 0; i < size; i++) if (!isPlausible(features[i]!)) return;
     this.samples++;
-    const covariance = this.#covariance;
-    const gain = this.#gain;
     const residual = value - this.at(features);
     const distance = Math.abs(residual) / usualError;
     const limit = outlierSpreads * this.#spread;
     this.#spread = Math.max(leastSpread, this.#spread + spreadGain * (Math.min(distance, limit) - this.#spread));
     const weight = distance > limit ? limit / distance : 1;
-    let scale = (this.#forgetting * usualError ** 2) / weight;
+    let length = 0;
     for (let i = 0; i < size; i++) {
-      let sum = 0;
-      for (let j = 0; j < size; j++) sum += covariance[i * size + j]! * features[j]!;
-      gain[i] = sum;
-      scale += features[i]! * sum;
+      const each = features[i]! * this.#units[i]!;
+      this.#sample[i] = each;
+      length += each * each;
     }
+    const variance = Math.max(usualError ** 2 / weight, length / maxInformation);
+    if (length === 0) return;
+    this.#remember(variance);
+    if (!this.#solve()) return;
     for (let i = 0; i < size; i++) {
-      coefficients[i] = Math.max(0, coefficients[i]! + (gain[i]! / scale) * residual);
-      for (let j = 0; j < size; j++) {
-        const at = i * size + j;
-        covariance[at] = (covariance[at]! - (gain[i]! * gain[j]!) / scale) / this.#forgetting;
-      }
+      const moved = coefficients[i]! + (this.#units[i]! * this.#gain[i]! * residual) / variance;
+      coefficients[i] = Math.max(0, moved);
     }
-    this.#boundVariances();
   }
 
-  /** Forgetting makes variances grow for as long as samples tell nothing of a coefficient; rounding may turn them around. */
-  #boundVariances(): void {
-    const covariance = this.#covariance;
-    const size = this.coefficients.length;
+  /** Forgets in the direction of the sample, and adds what it tells. */
+  #remember(variance: number): void {
+    const information = this.#information;
+    const sample = this.#sample;
+    const known = this.#known;
+    const size = sample.length;
+    let inDirection = 0;
     for (let i = 0; i < size; i++) {
-      const variance = covariance[i * size + i]!;
-      const prior = this.#priorVariances[i]!;
-      if (variance > 0 && variance <= prior) continue;
-      // Its covariances shrink with it, so that correlations stay what they are.
-      const factor = variance > 0 ? Math.sqrt(prior / variance) : 0;
-      for (let j = 0; j < size; j++) {
-        covariance[i * size + j] = covariance[i * size + j]! * factor;
-        covariance[j * size + i] = covariance[i * size + j]!;
-      }
-      covariance[i * size + i] = prior;
+      let sum = 0;
+      for (let j = 0; j < size; j++) sum += information[i * size + j]! * sample[j]!;
+      known[i] = sum;
+      inDirection += sum * sample[i]!;
     }
+    const share = this.#forgotten / inDirection;
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j < size; j++) {
+        const at = i * size + j;
+        information[at] = information[at]! - share * known[i]! * known[j]! + (sample[i]! * sample[j]!) / variance;
+      }
+    }
+  }
+
+  /** Solves `information × gain = sample` by Cholesky's factor; false, and nothing done, should rounding forbid it. */
+  #solve(): boolean {
+    const factor = this.#factor;
+    const gain = this.#gain;
+    const size = gain.length;
+    for (let i = 0; i < size; i++) {
+      let ahead = this.#sample[i]!;
+      for (let j = 0; j <= i; j++) {
+        let sum = this.#information[i * size + j]!;
+        for (let k = 0; k < j; k++) sum -= factor[i * size + k]! * factor[j * size + k]!;
+        if (i === j) {
+          if (!(sum > 0)) return false;
+          factor[i * size + i] = Math.sqrt(sum);
+        } else {
+          factor[i * size + j] = sum / factor[j * size + j]!;
+          ahead -= factor[i * size + j]! * gain[j]!;
+        }
+      }
+      gain[i] = ahead / factor[i * size + i]!;
+    }
+    for (let i = size - 1; i >= 0; i--) {
+      let sum = gain[i]!;
+      for (let k = i + 1; k < size; k++) sum -= factor[k * size + i]! * gain[k]!;
+      gain[i] = sum / factor[i * size + i]!;
+    }
+    return true;
   }
 }
 
