@@ -44,7 +44,11 @@ test("a streamed answer puts expected and observed time on the page, and the dec
   piece('data: {"choices":[{"text":"a"}]}\n\n', false);
   piece("data: [DONE]\n\n", true);
 
-  const names = ["llm_d_epp_expected_ttft_seconds", "llm_d_epp_observed_ttft_seconds", "llm_d_epp_expected_ttft_error_ratio"];
+  const names = [
+    "llm_d_epp_expected_ttft_seconds",
+    "llm_d_epp_observed_ttft_seconds",
+    "llm_d_epp_expected_ttft_error_ratio",
+  ];
   await vi.waitFor(
     async () => {
       const page = readMetricsPage(await (await fetch(`http://127.0.0.1:${ports.metrics}/metrics`)).text());

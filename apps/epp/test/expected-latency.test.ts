@@ -18,7 +18,7 @@ import { afterAll, expect, test, vi } from "vitest";
 import { replayPicker } from "../src/replay/replay-picker.ts";
 
 // A replay takes seconds on a busy machine.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 240_000 });
 
 const recommended = join(import.meta.dirname, "../examples/expected-latency.yaml");
 const directory = mkdtempSync(join(tmpdir(), "epp-expected-latency-"));
