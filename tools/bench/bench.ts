@@ -40,7 +40,7 @@ const usage = `pnpm bench [--quick] [--only NAME[,NAME]] [--json FILE]
 
   --quick   short measurements, to see that everything works
   --only    cases to run, by name or area
-  --json    also write what was found to FILE
+  --json    also write what was found to FILE, after each case
 
 Cases: ${allCases.map(({ name }) => name).join(", ")}`;
 
@@ -87,7 +87,12 @@ function microBenches(): readonly string[] {
     .map((file) => `node_modules/.bin/node --conditions=@pointsman/source ${file}`);
 }
 
-async function runCases(cases: readonly BenchCase[], bench: BenchRun): Promise<readonly Row[]> {
+/** Runs cases one after the other. `save` gets all rows so far after each, so that a run that is cut short leaves them. */
+async function runCases(
+  cases: readonly BenchCase[],
+  bench: BenchRun,
+  save: (rows: readonly Row[]) => void,
+): Promise<readonly Row[]> {
   const rows: Row[] = [];
   for (const each of cases) {
     try {
@@ -99,6 +104,7 @@ async function runCases(cases: readonly BenchCase[], bench: BenchRun): Promise<r
     } finally {
       await bench.children.stop();
     }
+    save(rows);
   }
   return rows;
 }
@@ -125,13 +131,7 @@ async function main(): Promise<number> {
   const machine = thisMachine();
   const startedAt = new Date().toISOString();
   const commitAtStart = commit();
-  const rows = await runCases(options.cases, {
-    quick: options.quick,
-    children,
-    directory,
-    progress: (text) => console.error(text),
-  });
-  const report: Report = {
+  const report = (rows: readonly Row[]): Report => ({
     command: ["pnpm bench", ...args].join(" "),
     startedAt,
     commit: commitAtStart,
@@ -139,9 +139,21 @@ async function main(): Promise<number> {
     quick: options.quick,
     rows,
     microBenches: microBenches(),
-  };
-  console.log(renderReport(report, options.cases));
-  if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, `${JSON.stringify(report, undefined, 2)}\n`);
+  });
+  const rows = await runCases(
+    options.cases,
+    {
+      quick: options.quick,
+      children,
+      directory,
+      progress: (text) => console.error(text),
+    },
+    (soFar) => {
+      const { jsonFile } = options;
+      if (jsonFile !== undefined) writeFileSync(jsonFile, `${JSON.stringify(report(soFar), undefined, 2)}\n`);
+    },
+  );
+  console.log(renderReport(report(rows), options.cases));
   return rows.some((row) => isGap(row) && row.kind === "failed") ? exitCode.failed : exitCode.ok;
 }
 

@@ -74,6 +74,9 @@ export class EndpointWork {
   readonly #model: PoolModel;
   /** Oldest first. */
   readonly #pending: Dispatch[] = [];
+  /** Their number, and that of those whose first token nobody sees: what each decision asks of each endpoint lies here. */
+  #queued = 0;
+  #silent = 0;
   #pendingMs = 0;
   #pendingTokens = 0;
   #decoding = 0;
@@ -116,7 +119,7 @@ export class EndpointWork {
 
   /** Requests on the endpoint, those of others included. */
   get present(): number {
-    return this.#pending.length + this.#decoding + this.#foreign;
+    return this.#queued + this.#decoding + this.#foreign;
   }
 
   /** Prompt tokens on their way into the cache. */
@@ -135,9 +138,9 @@ export class EndpointWork {
 
   /** Milliseconds until the prompts that are there are computed. */
   backlogMs(nowMs: number): number {
-    this.#passSilentPrefills(nowMs);
+    if (this.#silent > 0) this.#passSilentPrefills(nowMs);
     const foreignMs = this.#foreignWaiting * this.#model.meanPrefillMs * this.slowness;
-    if (this.#pending.length === 0) return foreignMs;
+    if (this.#queued === 0) return foreignMs;
     const leftMs = this.#pendingMs * this.slowness - Math.max(0, nowMs - this.#headSinceMs);
     // What is late is expected to take as long again as it is late already: a stalled endpoint looks worse each moment.
     return foreignMs + Math.abs(leftMs);
@@ -147,7 +150,7 @@ export class EndpointWork {
   scraped(running: number, waiting: number, nowMs: number): void {
     const total = running + waiting;
     if (!(running >= 0 && waiting >= 0 && total <= maxRequests)) return;
-    const difference = total - this.#pending.length - this.#decoding;
+    const difference = total - this.#queued - this.#decoding;
     const elapsedMs = this.#foreignAtMs === undefined ? 0 : nowMs - this.#foreignAtMs;
     this.#foreignAtMs = nowMs;
     this.#foreign += (1 - Math.exp(-elapsedMs / foreignMemoryMs)) * (Math.max(-1, difference) - this.#foreign);
@@ -169,8 +172,10 @@ export class EndpointWork {
 
   send(plan: DispatchPlan): Dispatch {
     const dispatch = new Dispatch(this, plan);
-    if (this.#pending.length === 0) this.#headSinceMs = plan.sentAtMs;
+    if (this.#queued === 0) this.#headSinceMs = plan.sentAtMs;
     this.#pending.push(dispatch);
+    this.#queued++;
+    if (!plan.streams) this.#silent++;
     this.#pendingMs += plan.prefillMs;
     this.#pendingTokens += dispatch.uncachedTokens;
     return dispatch;
@@ -251,9 +256,11 @@ export class EndpointWork {
     const index = this.#pending.indexOf(dispatch);
     if (index === -1) return;
     this.#pending.splice(index, 1);
+    this.#queued--;
+    if (!dispatch.plan.streams) this.#silent--;
     // Sums of many terms drift; an empty queue sets them right.
-    this.#pendingMs = this.#pending.length === 0 ? 0 : this.#pendingMs - dispatch.plan.prefillMs;
-    this.#pendingTokens = this.#pending.length === 0 ? 0 : this.#pendingTokens - dispatch.uncachedTokens;
+    this.#pendingMs = this.#queued === 0 ? 0 : this.#pendingMs - dispatch.plan.prefillMs;
+    this.#pendingTokens = this.#queued === 0 ? 0 : this.#pendingTokens - dispatch.uncachedTokens;
   }
 
   /** Learns from the last step with prefills, all of whose first tokens are known once a later one comes. */

@@ -7,9 +7,9 @@ const leastSpread = 0.02;
 /** Numbers beyond this are no measurement. */
 const maxMagnitude = 1e9;
 /** An error below this would make one sample all that is known. */
-const leastError = 1e-3;
+const leastError = 0.1;
 /** Most that one sample tells, as a multiple of what was assumed before the first: so that nothing is lost by rounding. */
-const maxInformation = 1e6;
+const maxInformation = 1e4;
 
 /**
  * A linear relation learned from samples one by one: recursive least squares that forgets old samples and gives those far
