@@ -88,7 +88,7 @@ const scoped = (types: readonly string[]): readonly string[] => types.map((type)
 
 beforeAll(async () => {
   copy = new WorkspaceCopy();
-  copy.run("tsc", ["-b", "apps/epp", "packages/testkit"]);
+  copy.run("tsc", ["-b", "tools/tsconfig.solution.json"]);
   const tarballs = join(directory, "tarballs");
   mkdirSync(tarballs);
   copy.run("npx", [

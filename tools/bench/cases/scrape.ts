@@ -1,5 +1,5 @@
 import type { BenchCase, BenchRun, Row } from "../bench-case.ts";
-import { scrapeIntervalMs, startEpp } from "../epp-under-test.ts";
+import { jitWarmMs, scrapeIntervalMs, startEpp } from "../epp-under-test.ts";
 import { figure, median } from "../figure.ts";
 import { type PageServers, startPageServers } from "../page-servers.ts";
 import { type CpuUse, measureCpu, sleep } from "../process-usage.ts";
@@ -23,7 +23,7 @@ interface Scraping {
 async function run(bench: BenchRun, endpoints: number): Promise<readonly Row[]> {
   const name = `scrape/${endpoints}`;
   const rounds = bench.quick ? 1 : 3;
-  const time = bench.quick ? { warmMs: 2000, measuredMs: 3000 } : { warmMs: 4000, measuredMs: 8000 };
+  const measuredMs = bench.quick ? 3000 : 8000;
   const servers = await startPageServers(bench, endpoints);
   const ours: Scraping[] = [];
   const failedPolls: number[] = [];
@@ -31,12 +31,12 @@ async function run(bench: BenchRun, endpoints: number): Promise<readonly Row[]> 
   for (let round = 1; round <= rounds; round++) {
     bench.progress(`${name}: round ${round} of ${rounds}`);
     const epp = await startEpp(bench, servers.endpointsFile);
-    ours.push(await watch(epp.pid, servers, time));
+    ours.push(await watch(epp.pid, servers, { warmMs: jitWarmMs, measuredMs }));
     failedPolls.push(await epp.failedPolls());
     await epp.running.stop();
     const scraper = bench.children.worker("plain-scraper-process.ts", [scrapeIntervalMs, ...servers.ports]);
     await scraper.next<string>();
-    reference.push(await watch(scraper.pid, servers, time));
+    reference.push(await watch(scraper.pid, servers, { warmMs: jitWarmMs / 2, measuredMs }));
     await scraper.stop();
   }
   const asked = (endpoints * 1000) / scrapeIntervalMs;
