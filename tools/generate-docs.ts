@@ -44,11 +44,18 @@ put(
   `${JSON.stringify(configJsonSchema(definitions.map(({ definition }) => definition)), null, 2)}\n`,
 );
 
-const rows = definitions.map(
-  ({ definition, folder }) =>
-    `| [\`${definition.type}\`](${folder}) | ${definition.kind} | ${definition.summary.replaceAll("|", "\\|")} |`,
-);
-const table = ["| Type | Kind | |", "| --- | --- | --- |", ...rows].join("\n");
+const cells = [
+  ["Type", "Kind", ""],
+  ...definitions.map(({ definition, folder }) => [
+    `[\`${definition.type}\`](${folder})`,
+    definition.kind,
+    definition.summary.replaceAll("|", "\\|"),
+  ]),
+];
+// As the formatter lays tables out, so that both agree.
+const widths = [0, 1, 2].map((column) => Math.max(3, ...cells.map((row) => row[column]!.length)));
+const line = (row: readonly string[]): string => `| ${row.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
+const table = [line(cells[0]!), line(widths.map((width) => "-".repeat(width))), ...cells.slice(1).map(line)].join("\n");
 const readme = readFileSync(join(root, "README.md"), "utf8");
 put("README.md", withTable(readme, `\n${table}\n`, "plugins"));
 

@@ -55,7 +55,7 @@ export const leastConfigurations: Readonly<Record<string, LeastConfiguration>> =
   "header-label-affinity-scorer": { parameters: "{ headerName: x-tier, labelKey: tier }" },
   "header-profile-handler": {},
   "inflight-load-producer": {},
-  "k8s-notification-source": {},
+  "k8s-notification-source": { parameters: "{ version: v1, kind: Pod }" },
   "kv-cache-utilization-scorer": {},
   "label-selector-filter": {},
   "latency-scorer": {},
