@@ -75,6 +75,7 @@ export class RankListener {
         if (this.#draining) session.close();
       });
       server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => refuse(error, socket));
+      // The error of a session, told once more: above, it has ended that session, and its requests count how they ended.
       server.on("sessionError", () => {});
       this.#server = server;
     }
