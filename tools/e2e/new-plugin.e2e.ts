@@ -51,7 +51,9 @@ test("the commands of the guide run, its files pass their tests, and the configu
   expect(used).toMatch(/^gpu-temperature-scorer +scorer, beta +1 = cool GPU, 0 = hot GPU\.$/m);
   expect(alone).toContain("the package @acme/gpu-temperature-scorer");
   expect(read("packages/scorers/gpu-temperature-scorer/README.md")).toMatch(/\| `coolCelsius` +\| number .*`40`/);
-  expect(read("README.md")).toContain("[`gpu-temperature-scorer`](packages/scorers/gpu-temperature-scorer) | scorer |");
+  expect(read("README.md")).toMatch(
+    /^\| \[`gpu-temperature-scorer`\]\(packages\/scorers\/gpu-temperature-scorer\) +\| scorer +\|/m,
+  );
   expect(existsSync(join(copy.directory, "../gpu-temperature-scorer/package.json"))).toBe(true);
 });
 
