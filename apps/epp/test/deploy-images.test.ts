@@ -32,8 +32,11 @@ test.each(apps)("the image of %s deploys the package of that app, and starts its
   expect(text).toContain(`--filter ${name} deploy --prod --legacy /app`);
   expect(text).toContain(`tsc -b apps/${app} `);
   // What the program's shell script starts in an installed package.
-  expect(read(`apps/${app}/${Object.values(bin)[0]}`)).toContain('"$app/dist/main.js"');
-  expect(text).toContain('ENTRYPOINT ["node", "/app/dist/main.js"]');
+  const script = read(`apps/${app}/${Object.values(bin)[0]}`);
+  expect(script).toContain('"$app/dist/main.js"');
+  const v8Flags = [...script.matchAll(/^v8_flags=(.+)$/gm)].map(([, flag]) => flag);
+  const command = ["node", ...v8Flags, "/app/dist/main.js"].map((word) => JSON.stringify(word));
+  expect(text).toContain(`ENTRYPOINT [${command.join(", ")}]`);
 });
 
 test.each(apps)("files that the build of %s makes itself are not sent to it", (app) => {

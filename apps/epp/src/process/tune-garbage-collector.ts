@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8";
 /** The oldest Node whose V8 knows the flags. */
 const oldestNodeMajor = 24;
 
-/** V8 flags that a picker runs with. */
+/** V8 flags that a picker runs with. The size of the young generation has to be set before V8 starts: see `bin/epp`. */
 export const garbageCollectorFlags: readonly string[] = [
   // Bodies live outside of V8's heap. By default, each 64 MiB of them starts a marking of the whole heap, several a second
   // with large prompts; with this they count as the heap does, so that marking waits until memory has grown by a share.
