@@ -31,11 +31,14 @@ export class StreamUsage {
   #skippedLineIsEmpty = false;
   #skippedData = false;
   readonly #format: AnswerFormat;
+  /** Searched for first: without the quote, which JSON has everywhere, the search takes a third of the time. */
+  readonly #usageName: Buffer;
   /** The usage key with its quotes. */
   readonly #usageKey: Buffer;
 
   constructor(format: AnswerFormat) {
     this.#format = format;
+    this.#usageName = Buffer.from(format.usageKey);
     this.#usageKey = Buffer.from(JSON.stringify(format.usageKey));
   }
 
@@ -98,17 +101,17 @@ export class StreamUsage {
     let eventStart = 0;
     let lineStart = this.#lineStart;
     let from = searched;
-    // The next usage key, looked up once for all events before it; -1 when there is none.
+    // The next name of the usage key, looked up once for all events before it; -1 when there is none.
     let usageAt: number | undefined;
     for (;;) {
-      const lineEnd = bytes.indexOf(newline, from);
+      const lineEnd = nextNewline(bytes, from);
       if (lineEnd === -1) break;
       const start = dataStart(bytes, lineStart, lineEnd);
       const ends = start === -1 ? isEmptyLine(bytes, lineStart, lineEnd) : this.#startsEvent(bytes, eventStart, start);
       if (ends && this.#data.length > 0) {
         const first = eventStart + this.#data[0]!;
         if (usageAt === undefined || (usageAt !== -1 && usageAt < first))
-          usageAt = bytes.indexOf(this.#usageKey, first);
+          usageAt = bytes.indexOf(this.#usageName, first);
         this.#event(bytes, eventStart, usageAt !== -1 && usageAt < lineStart);
       }
       if (ends) eventStart = start === -1 ? lineEnd + 1 : lineStart;
@@ -158,6 +161,12 @@ export class StreamUsage {
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** Looks before it searches: most pieces end with an empty line, and a search is a call into native code. */
+function nextNewline(bytes: Buffer, from: number): number {
+  if (from >= bytes.length) return -1;
+  return bytes[from] === newline ? from : bytes.indexOf(newline, from);
 }
 
 /** Where the value of a data line starts, one space after the colon left out; -1 for any other line. */
