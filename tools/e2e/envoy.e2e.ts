@@ -1,3 +1,4 @@
+import { connect } from "node:http2";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Answer, post, Stack, until } from "./stack.ts";
 
@@ -115,6 +116,21 @@ describe.each([
     expect(answer.headers.get("x-went-into-resp-headers")).toBe("true");
     expect(answer.server).toBeDefined();
   });
+
+  // The built-in proxy speaks HTTP/1.1.
+  test.skipIf(front === "the built-in proxy")(
+    "headers and trailers without a body pass to a model server",
+    async () => {
+      const session = connect(base);
+      const request = session.request({ ":method": "POST", ":path": "/v1/nothing" }, { waitForTrailers: true });
+      request.on("wantTrailers", () => request.sendTrailers({ "x-checksum": "1" })).end();
+      const status = await new Promise((resolve, reject) => {
+        request.on("response", (headers) => resolve(headers[":status"])).on("error", reject);
+      });
+      session.destroy();
+      expect(status).toBe(404);
+    },
+  );
 
   test("control headers of a client change nothing", async () => {
     const answer = await post(base, "/v1/chat/completions", chat("short", "steer"), {

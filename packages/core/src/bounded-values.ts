@@ -1,4 +1,10 @@
-/** Lets a bounded number of distinct values through; the rest become `other`. For metric labels that clients choose. */
+/** Longer values are not told apart: on a metrics page each stands hundreds of times. */
+const maxLength = 256;
+
+/**
+ * Lets a bounded number of distinct values of at most 256 characters through; the rest become `other`. For metric labels
+ * that clients choose.
+ */
 export class BoundedValues {
   readonly #known = new Set<string>();
   readonly #limit: number;
@@ -8,6 +14,7 @@ export class BoundedValues {
   }
 
   bound(value: string): string {
+    if (value.length > maxLength) return "other";
     if (value === "" || this.#known.has(value)) return value;
     if (this.#known.size >= this.#limit) return "other";
     this.#known.add(value);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Headers } from "./headers.ts";
+import { Headers, headerText } from "./headers.ts";
 
 test("names are kept in lower case, repeats in their order", () => {
   const headers = Headers.from([
@@ -51,4 +51,13 @@ test.each([
   { name: "nothing when neither is present", pairs: [], value: undefined },
 ] as const)("an aliased header reads $name", ({ pairs, value }) => {
   expect(Headers.from(pairs).getAliased(["x-new", "x-old"])).toBe(value);
+});
+
+test.each([
+  { value: "", text: "" },
+  { value: "plain", text: "plain" },
+  { value: "z\u00c3\u00bcrich", text: "z\u00fcrich" },
+  { value: "z\u00fcrich", text: "z\u00fcrich" },
+])("a header's bytes are read as UTF-8 where they are: $value", ({ value, text }) => {
+  expect(headerText(value)).toBe(text);
 });

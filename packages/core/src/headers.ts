@@ -46,6 +46,16 @@ export class Headers {
   }
 }
 
+/** A header's value as text: headers hold one character per byte. What is not valid UTF-8 stays as it is. */
+export function headerText(value: string): string {
+  for (let i = 0; i < value.length; i++) {
+    if (value.charCodeAt(i) < 0x80) continue;
+    const text = Buffer.from(value, "latin1").toString("utf8");
+    return text.includes("\ufffd") ? value : text;
+  }
+  return value;
+}
+
 /** What to change in a message's headers. Removal is applied before setting. */
 export interface HeaderMutation {
   /** Pairs of name and value; each replaces all headers of its name. */

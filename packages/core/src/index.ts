@@ -139,6 +139,7 @@ export type {
   SchedulingResult,
   Scorer,
 } from "./plugin/scheduling-plugins.ts";
+export { createTimers, type OwnedTimers } from "./process-timers.ts";
 export { InferenceRequest, type MetadataObject, type MetadataValue } from "./request.ts";
 export { type AdmissionController, admitAll, shedWhenSaturated } from "./request-control/admission.ts";
 export { type ErrorFormat, evictionReply, replyFor } from "./request-control/error-reply.ts";

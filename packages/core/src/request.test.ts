@@ -3,7 +3,7 @@ import { buildBody, buildRequest } from "../test/testkit.ts";
 import { Headers } from "./headers.ts";
 import { InferenceRequest } from "./request.ts";
 
-test("a request starts from its body: incoming model as target, priority 0, no flow", () => {
+test("a request starts from its body: incoming model as target, priority 0, the default flow", () => {
   const request = new InferenceRequest({
     id: "7",
     headers: new Headers(),
@@ -17,7 +17,7 @@ test("a request starts from its body: incoming model as target, priority 0, no f
     incomingModel: "base",
     targetModel: "base",
     priority: 0,
-    fairnessId: "",
+    fairnessId: "default-flow",
     nowMs: 34,
     proxyMetadata: {},
   });

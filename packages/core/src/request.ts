@@ -1,5 +1,6 @@
 import { RequestAttributes } from "./attributes/attribute-store.ts";
 import { TOKENIZED_PROMPT } from "./attributes/tokenized-prompt.ts";
+import { fairnessIdOf } from "./fairness-id.ts";
 import type { Headers } from "./headers.ts";
 import type { ParsedRequest } from "./plugin/parser.ts";
 
@@ -26,6 +27,7 @@ export class InferenceRequest {
   targetModel: string;
   /** 0 without an objective. Below 0 means it may be shed first. */
   priority: number;
+  /** What the client's header says, else the agent that sends it once that is known, else `default-flow`. */
   fairnessId: string;
   readonly attributes: RequestAttributes;
   /** Headers a plugin adds for the model server or the sidecar in front of it. */
@@ -55,7 +57,7 @@ export class InferenceRequest {
     this.incomingModel = init.body.model ?? "";
     this.targetModel = this.incomingModel;
     this.priority = 0;
-    this.fairnessId = "";
+    this.fairnessId = fairnessIdOf(init.headers);
     this.attributes = new RequestAttributes();
     this.upstreamHeaders = new Map();
     this.proxyMetadata = init.proxyMetadata ?? {};

@@ -68,6 +68,7 @@ export function extProcMethod(router: () => Router): RpcMethod {
 class ExtProcSession implements RpcHandler, ExchangeSink {
   readonly #stream: RpcStream;
   readonly #exchange: Exchange;
+  #receivedBody = false;
   #over = false;
 
   constructor(router: Router, stream: RpcStream) {
@@ -89,6 +90,7 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
         else this.#exchange.requestHeaders(message.headers, message.endOfStream, metadata);
         return;
       case "requestBody":
+        this.#receivedBody = true;
         this.#exchange.requestBody(message.body, message.endOfStream, metadata);
         return;
       case "requestTrailers":
@@ -127,7 +129,10 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
         metadata: routedMetadata(request),
       }),
     ]);
-    if (request.hasBody) this.#sendBody("request", request.body, !request.trailersFollow, undefined);
+    // Envoy ends a stream that answers a body of which it has sent nothing: one that trailers end at once.
+    if (request.hasBody && this.#receivedBody) {
+      this.#sendBody("request", request.body, !request.trailersFollow, undefined);
+    }
     if (request.trailersFollow) this.requestTrailers();
     if (request.skipResponse) this.#end();
   }

@@ -40,6 +40,18 @@ describe.each([
       );
     });
   }
+  function callWithoutMessage(method: string): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const request = client.makeClientStreamRequest(
+        `/grpc.health.v1.Health/${method}`,
+        (value: Buffer) => value,
+        (value: Buffer) => value,
+        new Metadata(),
+        (error: ServiceError | null, value?: Buffer) => (error === null ? resolve(value!) : reject(error)),
+      );
+      request.end();
+    });
+  }
   const check = async (service: string): Promise<number> =>
     fromBinary(
       HealthCheckResponseSchema,
@@ -59,9 +71,10 @@ describe.each([
     });
   });
 
-  test("Watch is unimplemented, malformed requests are invalid arguments, unknown methods unimplemented", async () => {
+  test("Watch is unimplemented, malformed and missing requests are invalid arguments, unknown methods unimplemented", async () => {
     await expect(call("Watch", new Uint8Array(0))).rejects.toMatchObject({ code: 12 });
     await expect(call("Check", Uint8Array.of(0x0a, 0xff))).rejects.toMatchObject({ code: 3 });
+    await expect(callWithoutMessage("Check")).rejects.toMatchObject({ code: 3 });
     await expect(call("Nothing", new Uint8Array(0))).rejects.toMatchObject({ code: 12 });
   });
 });

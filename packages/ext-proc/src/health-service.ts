@@ -62,7 +62,10 @@ function unary(answer: (bytes: Uint8Array) => Uint8Array): RpcMethod {
       stream.send([reply]);
       stream.end();
     },
-    halfClose() {},
+    halfClose() {
+      // Has no effect once a message was answered.
+      stream.end({ code: rpcStatus.invalidArgument, message: "no request message" });
+    },
     cancelled() {},
   });
 }

@@ -1,10 +1,17 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { type ConfigInput, type LoadOutcome, loadConfig, type PluginGraph } from "@pointsman/config";
-import { type Clock, errorText, type Logger, type MetricsRegistry, systemClock, type Timers } from "@pointsman/core";
+import {
+  type Clock,
+  createTimers,
+  errorText,
+  type Logger,
+  type MetricsRegistry,
+  systemClock,
+  type Timers,
+} from "@pointsman/core";
 import type { Datastore } from "@pointsman/datastore";
 import { PluginRegistry } from "../registry/plugin-registry.ts";
-import { createTimers } from "./process-timers.ts";
 
 export interface ConfigSource {
   readonly configFile: string;

@@ -106,6 +106,27 @@ onBothTransports("1.2 the request phase", (start, shared) => {
       expect(replies.map(({ kind }) => kind)).toEqual(["requestHeaders", "requestBody", "requestTrailers"]);
       expect(replies[1]!.endOfStream).toBe(true);
     });
+
+    test("1.2-5 request_trailers without any body: no body is answered that was never sent", async () => {
+      const reading = await start({
+        config: "plugins:\n  - {type: passthrough-parser}\nschedulingProfiles: [{name: default, plugins: []}]\n",
+      });
+      const stream = reading.stream(request.headers({ ":path": "/upload" }), request.trailers()).halfClose();
+      expect((await stream.all()).map(({ kind }) => kind)).toEqual(["requestHeaders", "requestTrailers"]);
+    });
+
+    test("1.2-5 request_trailers while the decision waits: answered with it", async () => {
+      const waiting = await start({
+        plugins: { slow: { produceTimeoutMs: 100, produce: () => new Promise(() => {}) } },
+      });
+      const body = request.body(completion("a", "m"));
+      const stream = waiting.stream(request.headers(chat), body, request.trailers());
+      expect((await stream.until(3)).map(({ kind }) => kind)).toEqual([
+        "requestHeaders",
+        "requestBody",
+        "requestTrailers",
+      ]);
+    });
   });
 
   describe("1.2 the request id", () => {

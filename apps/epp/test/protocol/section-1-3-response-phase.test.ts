@@ -403,7 +403,7 @@ onBothTransports("1.3 the response phase", (start, shared) => {
       expect(reply).toEqual({ kind: "responseBody", body: "x", bytes: 1, endOfStream: true });
     });
 
-    test("1.3-10 usage counts under empty labels", async () => {
+    test("1.3-10 usage counts under empty labels, while the stream is open", async () => {
       const counting = await start();
       const stream = counting.stream(
         response.headers(sse),
@@ -413,7 +413,6 @@ onBothTransports("1.3 the response phase", (start, shared) => {
         response.body("", true),
       );
       await stream.until(3);
-      await finish(stream);
       expect(
         await counting.metric("llm_d_epp_request_input_tokens_sum", { model_name: "", target_model_name: "" }),
       ).toBe(7);

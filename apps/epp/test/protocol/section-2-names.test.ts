@@ -75,6 +75,11 @@ onBothTransports("2 names on the wire", (start, shared) => {
       ["no objective", {}, { priority: 0 }],
       ["x-llm-d-inference-fairness-id", { "x-llm-d-inference-fairness-id": "tenant" }, { fairnessId: "tenant" }],
       ["its alias", { "x-gateway-inference-fairness-id": "tenant" }, { fairnessId: "tenant" }],
+      [
+        "a fairness id in UTF-8",
+        { "x-llm-d-inference-fairness-id": Buffer.from("zürich").toString("latin1") },
+        { fairnessId: "zürich" },
+      ],
       ["no fairness id", {}, { fairnessId: "default-flow" }],
       ["an empty fairness id", { "x-llm-d-inference-fairness-id": "" }, { fairnessId: "default-flow" }],
       ["x-llm-d-model-name-rewrite", { "x-llm-d-model-name-rewrite": "tuned" }, { targetModel: "tuned" }],

@@ -90,7 +90,7 @@ test("an answer that was complete keeps its natural end when the stream closes",
   open.clock.advance(500);
   open.exchange.close("client-disconnect");
   expect(causes(events)).toEqual(["natural"]);
-  expect(open.metrics.observations("llm_d_epp_request_duration_seconds", { model_name: "m" })).toEqual([2]);
+  expect(open.metrics.observations("llm_d_epp_request_duration_seconds", { model_name: "m" })).toEqual([1.5]);
   expect(open.metrics.observations("llm_d_epp_request_ttft_seconds", { streaming: "false" })).toEqual([1.5]);
   expect(open.running).toBe(0);
 });
@@ -107,14 +107,17 @@ test("the first byte of a stream is timed once, by the first piece that has byte
   expect(open.metrics.observations("llm_d_epp_request_ttft_seconds", { streaming: "true" })).toEqual([0.3]);
 });
 
-test("usage is counted for a complete answer under the request's labels", () => {
+test("usage is counted under the request's labels, once the answer is complete, while its stream is open", () => {
   const open = new OpenExchange();
   open.request({ model: "m" }, { "x-llm-d-inference-fairness-id": "tenant" }).responseHeaders();
-  open.responseBody('{"usage":{"prompt_tokens":7,"completion_tokens":10,"total_tokens":17}}', true);
+  open.responseBody('{"usage":{"prompt_tokens":7,');
   expect(open.metrics.observations("llm_d_epp_request_input_tokens")).toEqual([]);
-  open.exchange.close("error");
+  open.responseBody('"completion_tokens":10,"total_tokens":17}}', true);
   const labels = { model_name: "m", target_model_name: "m", fairness_id: "tenant", priority: "0" };
   expect(open.metrics.observations("llm_d_epp_request_input_tokens", labels)).toEqual([7]);
+  expect(open.metrics.observations("llm_d_epp_request_output_tokens", labels)).toEqual([10]);
+  open.exchange.responseTrailers();
+  open.exchange.close("error");
   expect(open.metrics.observations("llm_d_epp_request_output_tokens", labels)).toEqual([10]);
   expect(open.metrics.value("llm_d_epp_request_total", labels)).toBe(1);
 });
@@ -148,14 +151,17 @@ test("a refused request is counted once by its code when it closes", () => {
   expect(open.running).toBe(0);
 });
 
-test("a request refused before it was parsed is counted under empty labels", () => {
+test.each([
+  ["no headers", {}, "default-flow"],
+  ["its header", { "x-llm-d-inference-fairness-id": "tenant" }, "tenant"],
+])("a request refused before it was parsed is counted by its fairness id: %s", (_what, headers, fairnessId) => {
   const open = new OpenExchange();
-  open.request("not JSON");
+  open.request("not JSON", headers);
   open.exchange.close("error");
   expect(open.metrics.series("llm_d_epp_request_error_total")[0]!.labels).toEqual({
     model_name: "",
     target_model_name: "",
-    fairness_id: "",
+    fairness_id: fairnessId,
     priority: "0",
     error_code: "BadRequest",
   });
@@ -353,6 +359,7 @@ test("an answer that is no stream is at work from its headers to its end, withou
   open.responseHeaders({ ":status": "200", "content-type": "application/json" });
   open.clock.advance(250);
   open.responseBody("{").responseBody("}", true);
+  open.clock.advance(100);
   open.exchange.close("error");
   expect(open.metrics.observations("llm_d_epp_response_processing_duration_seconds")).toEqual([0.25]);
   expect(open.metrics.observations("llm_d_epp_request_streaming_itl_seconds")).toEqual([]);

@@ -74,6 +74,7 @@ export class Exchange {
   #metadata: MetadataObject = {};
   #chunks: Uint8Array[] = [];
   #bodyBytes = 0;
+  #trailersFollow = false;
   #parser: NamedPlugin<Parser> | undefined;
   #request: InferenceRequest | undefined;
   #result: SchedulingResult | undefined;
@@ -82,6 +83,7 @@ export class Exchange {
   #running = false;
   #response: ResponsePhase | undefined;
   #inFlight: InFlightRequest | undefined;
+  #completeAtMs: number | undefined;
   #evicted = false;
   #watch: ExchangeWatch | undefined;
   #closed = false;
@@ -128,13 +130,18 @@ export class Exchange {
       return;
     }
     if (bytes.length > 0) this.#chunks.push(bytes);
-    if (endOfStream) this.#routeBody(false);
+    if (endOfStream) this.#routeBody();
   }
 
   /** Trailers end a body that was not marked as ended. */
   requestTrailers(): void {
-    if (this.#state === "receiving") this.#routeBody(true);
-    else if (this.#state === "routed") this.#sink.requestTrailers();
+    if (this.#state === "routed") {
+      this.#sink.requestTrailers();
+      return;
+    }
+    // While a decision waits, they are answered with it.
+    this.#trailersFollow = true;
+    if (this.#state === "receiving") this.#routeBody();
   }
 
   responseHeaders(headers: Headers, endOfStream: boolean, metadata: MetadataObject): void {
@@ -142,21 +149,21 @@ export class Exchange {
     // An answer can overtake the decision (the proxy answered itself); the decision is then of no use.
     this.#state = "routed";
     this.#startResponse().headers(headers, endOfStream, metadata);
-    this.#untrackIfComplete();
+    this.#noteComplete();
   }
 
   responseBody(bytes: Uint8Array, endOfStream: boolean): void {
     if (this.#state === "ended") return;
     this.#state = "routed";
     this.#startResponse().body(bytes, endOfStream);
-    this.#untrackIfComplete();
+    this.#noteComplete();
   }
 
   responseTrailers(): void {
     if (this.#state === "ended") return;
     this.#state = "routed";
     this.#startResponse().trailers();
-    this.#untrackIfComplete();
+    this.#noteComplete();
   }
 
   /** Ends the exchange. `cause` says why if the answer is not complete. */
@@ -174,13 +181,9 @@ export class Exchange {
       metrics.of(this.#request).running.dec();
     }
     const response = this.#response;
-    if (response?.modelServerError === true) metrics.error(this.#request, "ModelServerError");
-    else if (this.#errorCode !== undefined) metrics.error(this.#request, this.#errorCode);
-    const nowMs = clock.now();
-    if (response?.complete === true) {
-      metrics.complete(this.#request, { ...response.answer, durationMs: nowMs - this.#receivedAtMs });
-    }
-    const responseWorkMs = response?.workMs(nowMs) ?? 0;
+    const errorCode = response?.modelServerError === true ? "ModelServerError" : this.#errorCode;
+    if (errorCode !== undefined) metrics.error(this.#request ?? this.#headers, errorCode);
+    const responseWorkMs = response?.workMs(this.#completeAtMs ?? clock.now()) ?? 0;
     if (responseWorkMs > 0) metrics.responseWorkSeconds.observe(responseWorkMs / 1000);
     this.#chunks = [];
     this.#watch?.closed({
@@ -217,7 +220,7 @@ export class Exchange {
     });
   }
 
-  #routeBody(trailersFollow: boolean): void {
+  #routeBody(): void {
     this.#state = "deciding";
     const { parsers, calls, clock } = this.#router;
     const headers = this.#headers ?? new Headers();
@@ -262,13 +265,13 @@ export class Exchange {
     });
     if (outcome instanceof Promise) {
       outcome
-        .then((settled) => this.#decided(request, settled, recorded, body, trailersFollow))
+        .then((settled) => this.#decided(request, settled, recorded, body))
         .catch((thrown: unknown) => {
           // Nobody else would hear of it: the data plane's call that started this has long returned.
           const fields = { requestId: this.#requestId, cause: errorText(thrown) };
           this.#router.logger.error(fields, "the data plane failed to take a decision");
         });
-    } else this.#decided(request, outcome, recorded, body, trailersFollow);
+    } else this.#decided(request, outcome, recorded, body);
   }
 
   #decided(
@@ -276,7 +279,6 @@ export class Exchange {
     outcome: SchedulingResult | RequestError,
     recorded: SchedulingResult | undefined,
     body: Uint8Array,
-    trailersFollow: boolean,
   ): void {
     if (this.#state !== "deciding") {
       // The client left while a stage was waiting; what the decision recorded must be released.
@@ -315,7 +317,7 @@ export class Exchange {
       scores: this.#router.emitScores
         ? Object.fromEntries(primary.candidates.map((endpoint, i) => [endpoint.hostPort, primary.totals[i]!]))
         : undefined,
-      trailersFollow,
+      trailersFollow: this.#trailersFollow,
       skipResponse: this.#skipsResponse(request),
     };
     request.releaseBody();
@@ -351,8 +353,14 @@ export class Exchange {
     this.#inFlight = undefined;
   }
 
-  #untrackIfComplete(): void {
-    if (this.#response?.complete === true) this.#untrack();
+  /** A whole answer cannot be evicted any more, and is counted although its stream may stay open. */
+  #noteComplete(): void {
+    const response = this.#response;
+    if (this.#completeAtMs !== undefined || response?.complete !== true) return;
+    this.#completeAtMs = this.#router.clock.now();
+    this.#untrack();
+    const durationMs = this.#completeAtMs - this.#receivedAtMs;
+    this.#router.metrics.complete(this.#request, { ...response.answer, durationMs });
   }
 
   #evict(): boolean {

@@ -1,3 +1,4 @@
+import { headerText } from "../headers.ts";
 import type { InferenceRequest } from "../request.ts";
 import { RequestError } from "../request-error.ts";
 import { aliasedHeaders } from "../wire-names.ts";
@@ -34,19 +35,9 @@ export function applyModelRewrite(
   rewrites: ModelRewrites | undefined,
 ): RequestError | undefined {
   const header = request.headers.getAliased(aliasedHeaders.modelRewrite);
-  if (header !== undefined && header !== "") request.targetModel = asText(header);
+  if (header !== undefined && header !== "") request.targetModel = headerText(header);
   if (request.body.rewriteModel === undefined) return undefined;
   const choice = rewrites?.choose(request.incomingModel);
   if (choice !== undefined) request.targetModel = choice.targetModel;
   return request.targetModel === "" ? new RequestError("BadRequest", "model not found in request body") : undefined;
-}
-
-/** Headers hold one character per byte; a model's name is UTF-8 in the body. */
-function asText(header: string): string {
-  for (let i = 0; i < header.length; i++) {
-    if (header.charCodeAt(i) < 0x80) continue;
-    const text = Buffer.from(header, "latin1").toString("utf8");
-    return text.includes("\ufffd") ? header : text;
-  }
-  return header;
 }

@@ -87,8 +87,8 @@ test("stages run in the documented order, plugins of one kind in configuration o
   expect(calls.filter((call, i) => !(call === "endpoints" && calls[i - 1] === "endpoints"))).toEqual([
     "rewrite",
     "objective",
-    'header b (priority 3, flow "")',
-    'header a (priority 3, flow "")',
+    'header b (priority 3, flow "tenant")',
+    'header a (priority 3, flow "tenant")',
     'admission (flow "tenant")',
     "endpoints",
     "screener b",
@@ -123,7 +123,7 @@ test("an error of a request header plugin ends the request before admission", ()
     requestHeaderProcessors: [options.requestHeaderProcessors![0]!, refusing, options.requestHeaderProcessors![1]!],
   });
   expect(control.route(buildRequest())).toBe(refusal);
-  expect(calls).toEqual(['header b (priority 0, flow "")']);
+  expect(calls).toEqual(['header b (priority 0, flow "default-flow")']);
 });
 
 test("a model that cannot be resolved ends the request before anything else", () => {

@@ -6,6 +6,7 @@ import type { Clock, Timers } from "../clock.ts";
 import type { DecisionLog } from "../decision/decision-log.ts";
 import { captureSignals, type DecisionTrace, maxRecordedEndpoints } from "../decision/decision-record.ts";
 import type { Endpoint } from "../endpoint.ts";
+import { fairnessIdOf } from "../fairness-id.ts";
 import type { Admitter, PreRequest, RequestHeaderProcessor, Screener } from "../plugin/request-plugins.ts";
 import type { NamedPlugin } from "../plugin/roles.ts";
 import type { SchedulingResult } from "../plugin/scheduling-plugins.ts";
@@ -126,8 +127,7 @@ export class RequestControl {
       plugin.requestHeaders(request),
     );
     if (error !== undefined) return error;
-    request.fairnessId =
-      request.headers.getAliased(aliasedHeaders.fairnessId) || request.attributes.get(AGENT_IDENTITY) || "default-flow";
+    request.fairnessId = fairnessIdOf(request.headers, request.attributes.get(AGENT_IDENTITY));
     return undefined;
   }
 

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { RecordingMetrics } from "../../test/recording-metrics.ts";
 import { buildRequest } from "../../test/testkit.ts";
@@ -14,11 +15,59 @@ function request(model: string, fairnessId = "flow", priority = 0) {
   return built;
 }
 
+/** Names that the series' key would mix up if it joined them without care. */
+const someName = fc.constantFrom("", "a", "b", "a b", "other");
+const someRequest = fc.record({
+  model: someName,
+  target: someName,
+  fairnessId: someName,
+  priority: fc.constantFrom(-1, 0, 1),
+  streaming: fc.boolean(),
+});
+
+test("each request counts in the series that has its own labels, however often they were seen", () => {
+  fc.assert(
+    fc.property(fc.array(someRequest, { minLength: 1, maxLength: 30 }), (requests) => {
+      const { requestMetrics, metrics } = build();
+      const expected = new Map<string, number>();
+      const count = (key: unknown) => {
+        const text = JSON.stringify(key);
+        expected.set(text, (expected.get(text) ?? 0) + 1);
+      };
+      for (const { model, target, fairnessId, priority, streaming } of requests) {
+        const counted = request(model, fairnessId, priority);
+        counted.targetModel = target;
+        const labels = [model, target, fairnessId, String(priority)];
+        requestMetrics.of(counted).total.inc();
+        count(["total", ...labels]);
+        requestMetrics.of(counted).sizeBytes.observe(1);
+        count(["size", ...labels]);
+        requestMetrics.firstByte(counted, streaming, 1);
+        count(["ttft", ...labels, String(streaming)]);
+      }
+      const counts = new Map<string, number>();
+      const read = (name: string, metric: string) => {
+        for (const { labels, value, observations } of metrics.series(metric)) {
+          const seen = value + observations.length;
+          if (seen > 0) counts.set(JSON.stringify([name, ...Object.values(labels)]), seen);
+        }
+      };
+      read("total", "llm_d_epp_request_total");
+      read("size", "llm_d_epp_request_size_bytes");
+      read("ttft", "llm_d_epp_request_ttft_seconds");
+      expect(counts).toEqual(expected);
+    }),
+  );
+});
+
 test("metrics are bound once for equal labels", () => {
   const { requestMetrics } = build();
-  expect(requestMetrics.of(request("a"))).toBe(requestMetrics.of(request("a")));
-  expect(requestMetrics.of(request("a"))).not.toBe(requestMetrics.of(request("a", "flow", 1)));
-  expect(requestMetrics.of(request("a"))).not.toBe(requestMetrics.of(request("a", "other-flow")));
+  const bound = requestMetrics.of(request("a"));
+  expect(requestMetrics.of(request("a"))).toBe(bound);
+  const others = [request("b"), request("a", "other-flow"), request("a", "flow", 1)].map((each) =>
+    requestMetrics.of(each),
+  );
+  expect(new Set([bound, ...others]).size).toBe(4);
 });
 
 test("requests with the same labels are counted in one series, whichever names those that are other have", () => {
@@ -38,14 +87,22 @@ test("requests with the same labels are counted in one series, whichever names t
 });
 
 test("a request that is rewritten meanwhile counts under its new labels", () => {
-  const { requestMetrics } = build();
+  const { requestMetrics, metrics } = build();
   const rewritten = request("asked");
-  const before = requestMetrics.of(rewritten);
+  requestMetrics.of(rewritten).total.inc();
   rewritten.targetModel = "served";
-  expect(requestMetrics.of(rewritten)).not.toBe(before);
+  requestMetrics.of(rewritten).total.inc(2);
   rewritten.priority = 3;
-  expect(requestMetrics.of(rewritten)).toBe(requestMetrics.of(rewritten));
-  expect(requestMetrics.of(request("asked"))).toBe(before);
+  requestMetrics.of(rewritten).total.inc(4);
+  requestMetrics.of(request("asked")).total.inc(8);
+  const counts = metrics
+    .series("llm_d_epp_request_total")
+    .map(({ labels, value }) => [labels["target_model_name"], labels["priority"], value]);
+  expect(counts).toEqual([
+    ["asked", "0", 9],
+    ["served", "0", 2],
+    ["served", "3", 4],
+  ]);
 });
 
 test("labels are model, target model, fairness id and priority", () => {

@@ -1,4 +1,6 @@
 import { BoundedValues } from "../bounded-values.ts";
+import { fairnessIdOf } from "../fairness-id.ts";
+import { Headers } from "../headers.ts";
 import type { Counter, Gauge, Histogram, MetricFamily, MetricsRegistry } from "../metrics.ts";
 import type { Usage } from "../plugin/parser.ts";
 import type { InferenceRequest } from "../request.ts";
@@ -183,8 +185,13 @@ export class RequestMetrics {
     return this.#seriesOf(request).bound;
   }
 
-  error(request: InferenceRequest | undefined, code: string): void {
-    this.#errors.labels(...this.#labels(request), code).inc();
+  /** Counts an error of a request; of one that was not parsed, what its headers tell is known. */
+  error(request: InferenceRequest | Headers | undefined, code: string): void {
+    const labels =
+      request instanceof Headers
+        ? ["", "", this.#fairnessIds.bound(fairnessIdOf(request)), "0"]
+        : this.#labels(request);
+    this.#errors.labels(...labels, code).inc();
   }
 
   firstByte(request: InferenceRequest | undefined, streaming: boolean, seconds: number): void {

@@ -66,9 +66,9 @@ export class ResponsePhase {
     return { firstByteMs, bodyBytes: this.#bodyBytes, streaming: this.#streaming, usage: this.usage };
   }
 
-  /** Milliseconds at work on the answer until now: of a stream without the waiting between its pieces. */
-  workMs(nowMs: number): number {
-    return this.#streaming ? this.#workMs : nowMs - (this.#headersAtMs ?? nowMs);
+  /** Milliseconds at work on the answer until then: of a stream without the waiting between its pieces. */
+  workMs(untilMs: number): number {
+    return this.#streaming ? this.#workMs : untilMs - (this.#headersAtMs ?? untilMs);
   }
 
   headers(headers: Headers, endOfStream: boolean, metadata: MetadataObject): void {

@@ -4,6 +4,7 @@ import {
   ACTIVE_MODELS,
   type AnyPluginDefinition,
   type AttributeKey,
+  createTimers,
   definePlugin,
   type InFlightRequests,
   KV_CACHE_USAGE,
@@ -25,7 +26,6 @@ import { afterAll, afterEach, beforeAll, describe, expect } from "vitest";
 import { parseFlags } from "../../../src/flags/parse-flags.ts";
 import { type ServeOptions, serveOptions } from "../../../src/flags/serve-options.ts";
 import { type EppPorts, EppProcess } from "../../../src/process/epp-process.ts";
-import { createTimers } from "../../../src/process/process-timers.ts";
 import { PluginRegistry } from "../../../src/registry/plugin-registry.ts";
 import { connect, ExtProcStream } from "./ext-proc-stream.ts";
 import { completion, type Message, type Pairs, request } from "./messages.ts";

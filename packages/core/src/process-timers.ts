@@ -1,10 +1,13 @@
-import { errorText, type Logger, type Timers } from "@pointsman/core";
+import type { Timers } from "./clock.ts";
+import { errorText } from "./errors.ts";
+import type { Logger } from "./logger.ts";
 
 /** Timers of one owner on the process's event loop. They do not keep the process alive. */
 export interface OwnedTimers extends Timers {
   stopAll(): void;
 }
 
+/** Makes the timers of an owner; `owner` is its name in the log. */
 export function createTimers(owner: string, logger: Logger): OwnedTimers {
   const running = new Set<NodeJS.Timeout>();
   const guarded = (run: () => void) => (): void => {
