@@ -1,4 +1,4 @@
-import type { PageMetric, PageValue } from "./metric-family.ts";
+import type { PageMetric } from "./metric-family.ts";
 
 /** A second name of a metric. */
 export interface MetricAlias {
@@ -11,27 +11,27 @@ export interface MetricAlias {
   readonly onlyWith?: string;
 }
 
-/** What an alias reads: a metric of prom-client's registry. */
+/** What an alias reads. */
 export interface AliasedMetric {
   readonly type: PageMetric["type"];
-  get(): Promise<PageMetric>;
+  summedSeries(name: string, labels: readonly (readonly [shown: string, own: string])[]): Iterable<string>;
 }
 
 /**
  * Shows a metric under another name with some of its labels: series that differ only in the others are added up. It
  * costs nothing until the page is read.
  */
-export class AliasMetric {
+export class AliasMetric implements PageMetric {
   readonly name: string;
   readonly help: string;
-  readonly #alias: MetricAlias;
+  readonly type: PageMetric["type"];
   readonly #metric: AliasedMetric;
   readonly #labels: readonly (readonly [shown: string, own: string])[];
 
   constructor(alias: MetricAlias, metric: AliasedMetric) {
     this.name = alias.name;
     this.help = `[ALPHA] [Deprecated: Use ${alias.of}] The same by another name.`;
-    this.#alias = alias;
+    this.type = metric.type;
     this.#metric = metric;
     this.#labels = alias.labels.map((label) => {
       const [shown = label, own = shown] = label.split("=");
@@ -39,27 +39,7 @@ export class AliasMetric {
     });
   }
 
-  /** For prom-client's registry. */
-  async get(): Promise<PageMetric> {
-    const { type, values } = await this.#metric.get();
-    const sums = new Map<string, PageValue & { value: number }>();
-    for (const { metricName = this.#alias.of, labels, sharedLabels, value } of values) {
-      // Histograms have their buckets' bound in `labels` and the series in `sharedLabels`.
-      const series = sharedLabels ?? labels;
-      const shown = this.#labels.map(([name, own]): [string, string] => [name, String(series[own] ?? "")]);
-      const ownLine = sharedLabels === undefined ? {} : labels;
-      const key = JSON.stringify([metricName, ownLine, shown]);
-      const sum = sums.get(key);
-      if (sum !== undefined) sum.value += value;
-      else {
-        sums.set(key, {
-          metricName: `${this.name}${metricName.slice(this.#alias.of.length)}`,
-          labels: ownLine,
-          sharedLabels: Object.fromEntries(shown),
-          value,
-        });
-      }
-    }
-    return { name: this.name, help: this.help, type, values: [...sums.values()] };
+  series(): Iterable<string> {
+    return this.#metric.summedSeries(this.name, this.#labels);
   }
 }

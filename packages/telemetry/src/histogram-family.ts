@@ -1,5 +1,5 @@
 import type { Histogram } from "@pointsman/core";
-import { type Cell, type FamilyOptions, type PageValue, SeriesFamily } from "./metric-family.ts";
+import { type Cell, type FamilyOptions, pageLine, SeriesFamily } from "./metric-family.ts";
 
 interface HistogramCell extends Cell {
   /** Values in each bucket alone, aligned with the bounds; larger ones are in `count` only. */
@@ -25,24 +25,30 @@ export class HistogramFamily extends SeriesFamily<HistogramCell, Histogram> {
     this.listUnlabelled();
   }
 
-  protected override newCell(labels: Readonly<Record<string, string>>): HistogramCell {
-    return { labels, isListed: true, inBucket: new Float64Array(this.bounds.length), sum: 0, count: 0 };
+  protected override newCell(labels: Readonly<Record<string, string>>, labelText: string): HistogramCell {
+    return { labels, labelText, isListed: true, inBucket: new Float64Array(this.bounds.length), sum: 0, count: 0 };
   }
 
   protected override child(key: string, values: readonly string[]): Histogram {
     return new HistogramChild(this, key, values);
   }
 
-  protected override print({ labels, inBucket, sum, count }: HistogramCell, values: PageValue[]): void {
-    const metricName = `${this.name}_bucket`;
+  protected override addTo(total: HistogramCell, { inBucket, sum, count }: HistogramCell): void {
+    for (let at = 0; at < inBucket.length; at++) total.inBucket[at]! += inBucket[at]!;
+    total.sum += sum;
+    total.count += count;
+  }
+
+  protected override lines(name: string, { labelText, inBucket, sum, count }: HistogramCell): string {
+    const others = labelText === "" ? "" : `,${labelText}`;
+    let lines = "";
     let upTo = 0;
-    for (const [at, bound] of this.bounds.entries()) {
+    for (let at = 0; at < inBucket.length; at++) {
       upTo += inBucket[at]!;
-      values.push({ metricName, labels: { le: bound }, sharedLabels: labels, value: upTo });
+      lines += `${name}_bucket{le="${this.bounds[at]!}"${others}} ${upTo}\n`;
     }
-    values.push({ metricName, labels: { le: "+Inf" }, sharedLabels: labels, value: count });
-    values.push({ metricName: `${this.name}_sum`, labels: {}, sharedLabels: labels, value: sum });
-    values.push({ metricName: `${this.name}_count`, labels: {}, sharedLabels: labels, value: count });
+    lines += `${name}_bucket{le="+Inf"${others}} ${count}\n`;
+    return lines + pageLine(`${name}_sum`, labelText, sum) + pageLine(`${name}_count`, labelText, count);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Counter, Gauge } from "@pointsman/core";
-import { type Cell, type FamilyOptions, type PageValue, SeriesFamily } from "./metric-family.ts";
+import { type Cell, type FamilyOptions, pageLine, SeriesFamily } from "./metric-family.ts";
 
 interface NumberCell extends Cell {
   value: number;
@@ -12,12 +12,16 @@ abstract class NumberFamily<M> extends SeriesFamily<NumberCell, M> {
     this.listUnlabelled();
   }
 
-  protected override newCell(labels: Readonly<Record<string, string>>): NumberCell {
-    return { labels, isListed: true, value: 0 };
+  protected override newCell(labels: Readonly<Record<string, string>>, labelText: string): NumberCell {
+    return { labels, labelText, isListed: true, value: 0 };
   }
 
-  protected override print({ labels, value }: NumberCell, values: PageValue[]): void {
-    values.push({ labels, value });
+  protected override addTo(sum: NumberCell, { value }: NumberCell): void {
+    sum.value += value;
+  }
+
+  protected override lines(name: string, { labelText, value }: NumberCell): string {
+    return pageLine(name, labelText, value);
   }
 }
 

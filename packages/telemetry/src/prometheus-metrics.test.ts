@@ -96,16 +96,63 @@ test("the page equals the one of prom-client's own metrics after any values and 
   );
 });
 
-test("special values of a gauge print as prom-client prints them", async () => {
-  const registry = new Registry();
-  const theirs = new Gauge({ name: "g", help: "[ALPHA] G.", labelNames: ["x"], registers: [registry] });
+test("special values of a gauge are on the page in Prometheus' notation", async () => {
   const metrics = createPrometheusMetrics({ processMetrics: false });
-  const ours = metrics.gauge({ name: "g", help: "G.", labelNames: ["x"] });
-  for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0, 1e21, 1e-7]) {
-    theirs.labels(String(value)).set(value);
-    ours.labels(String(value)).set(value);
+  const gauge = metrics.gauge({ name: "g", help: "G.", labelNames: ["x"] });
+  const shown = { a: Number.NaN, b: Number.POSITIVE_INFINITY, c: Number.NEGATIVE_INFINITY, d: -0, e: 1e21, f: 1e-7 };
+  for (const [label, value] of Object.entries(shown)) gauge.labels(label).set(value);
+  expect((await metrics.page()).split("\n").slice(2)).toEqual([
+    'g{x="a"} NaN',
+    'g{x="b"} +Inf',
+    'g{x="c"} -Inf',
+    'g{x="d"} 0',
+    'g{x="e"} 1e+21',
+    'g{x="f"} 1e-7',
+    "",
+  ]);
+});
+
+test("process metrics stand ahead of the others", async () => {
+  const metrics = createPrometheusMetrics({ processMetrics: true });
+  metrics.counter({ name: "a_total", help: "A." }).labels().inc(2);
+  const page = await metrics.page();
+  expect(page).toMatch(/^# HELP process_cpu_user_seconds_total /);
+  expect(page).toMatch(/[^\n]\n\n# HELP a_total \[ALPHA\] A\.\n# TYPE a_total counter\na_total 2\n$/);
+});
+
+test("a page with many series comes in pieces, and other work gets its turn between two of them", async () => {
+  const metrics = createPrometheusMetrics({ processMetrics: false, deprecatedNames: true });
+  const family = metrics.histogram({
+    name: "llm_d_epp_request_size_bytes",
+    help: "Sizes.",
+    labelNames: ["model_name", "target_model_name"],
+    buckets: Array.from({ length: 30 }, (_, at) => at),
+  });
+  for (let i = 0; i < 1000; i++) family.labels(`model-${i}`, `model-${i}`).observe(i % 40);
+  const whole = await metrics.page();
+  let turns = 0;
+  let pieces = 0;
+  let text = "";
+  for await (const piece of metrics.pieces()) {
+    pieces++;
+    text += piece;
+    expect(piece.length).toBeLessThan(80_000);
+    if (turns === pieces - 1) setImmediate(() => turns++);
   }
-  expect(await metrics.page()).toBe(await registry.metrics());
+  expect(text).toBe(whole);
+  expect(text.length).toBeGreaterThan(3_000_000);
+  expect(pieces).toBeGreaterThan(40);
+  expect(turns).toBe(pieces - 1);
+});
+
+test("what is computed for the page is computed before its first piece", async () => {
+  const metrics = createPrometheusMetrics({ processMetrics: false });
+  const gauge = metrics.gauge({ name: "b", help: "B." }).labels();
+  metrics.beforePage(() => {
+    throw new Error("no figures");
+  });
+  gauge.set(1);
+  expect(() => metrics.pieces()).toThrow("no figures");
 });
 
 test("a value that would spoil a series is refused and changes nothing", async () => {

@@ -1,14 +1,18 @@
 import type { MetricOptions, MetricsRegistry } from "@pointsman/core";
-import { collectDefaultMetrics, type Metric, Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import { AliasMetric } from "./alias-metric.ts";
 import { deprecatedNames } from "./deprecated-names.ts";
 import { HistogramFamily } from "./histogram-family.ts";
+import type { PageMetric } from "./metric-family.ts";
 import { CounterFamily, GaugeFamily } from "./number-families.ts";
+import { pagePieces } from "./page-pieces.ts";
 
 /** A metrics registry with its text page. */
 export interface PrometheusMetrics extends MetricsRegistry {
   /** The page in Prometheus text format. */
   page(): Promise<string>;
+  /** The page in pieces of some 64 KiB, made as they are taken, so that a large one holds up nothing else. */
+  pieces(): AsyncIterable<string>;
   readonly contentType: string;
   /** Runs before each page, to set values that are computed on demand. */
   beforePage(run: () => void): void;
@@ -28,6 +32,7 @@ export function createPrometheusMetrics(options: PrometheusMetricsOptions): Prom
   const registry = new Registry();
   if (options.processMetrics) collectDefaultMetrics({ register: registry });
   const known = new Map<string, Family>();
+  const shown: PageMetric[] = [];
   const hooks: (() => void)[] = [];
   const openAliases = new Set(options.deprecatedNames === true ? deprecatedNames : []);
 
@@ -36,8 +41,7 @@ export function createPrometheusMetrics(options: PrometheusMetricsOptions): Prom
       const metric = known.get(alias.of);
       if (metric === undefined || (alias.onlyWith !== undefined && !known.has(alias.onlyWith))) continue;
       openAliases.delete(alias);
-      // As below: the registry reads the name and what `get` gives.
-      registry.registerMetric(new AliasMetric(alias, metric) as unknown as Metric);
+      shown.push(new AliasMetric(alias, metric));
     }
   };
   /** A metric that exists under the name, or a new one: two plugins of one type share their families. */
@@ -49,12 +53,14 @@ export function createPrometheusMetrics(options: PrometheusMetricsOptions): Prom
       return existing as F;
     }
     const made = make();
-    // The types want prom-client's own classes; the registry reads the name and what `get` gives.
-    registry.registerMetric(made as unknown as Metric);
     known.set(name, made);
+    shown.push(made);
     addAliases();
     return made;
   };
+  async function* pieces(): AsyncGenerator<string> {
+    yield* pagePieces(shown, options.processMetrics ? await registry.metrics() : "");
+  }
   const base = ({ name, help, labelNames = [] }: MetricOptions) => ({ name, help: `[ALPHA] ${help}`, labelNames });
 
   return {
@@ -62,8 +68,13 @@ export function createPrometheusMetrics(options: PrometheusMetricsOptions): Prom
     gauge: (o) => once("gauge", o.name, () => new GaugeFamily(base(o))),
     histogram: (o) => once("histogram", o.name, () => new HistogramFamily({ ...base(o), buckets: o.buckets })),
     async page() {
+      let page = "";
+      for await (const piece of this.pieces()) page += piece;
+      return page;
+    },
+    pieces() {
       for (const hook of hooks) hook();
-      return registry.metrics();
+      return pieces();
     },
     contentType: registry.contentType,
     beforePage: (run) => {
