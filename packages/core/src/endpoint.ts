@@ -19,6 +19,12 @@ export interface EndpointMetadata {
   readonly rankIndex: number;
 }
 
+/** The endpoint's own name, that of its id: several ranks of one pod have one each. */
+export function ownName({ id, namespace }: EndpointMetadata): string {
+  const prefix = `${namespace}/`;
+  return id.startsWith(prefix) ? id.slice(prefix.length) : id;
+}
+
 /**
  * Whether the endpoint answers at all, as the data layer sees it: `down` after several attempts in a row found nobody
  * listening, `unknown` before the first attempt and where nothing is scraped.

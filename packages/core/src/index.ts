@@ -57,6 +57,7 @@ export {
   type EndpointMetadata,
   type EndpointSnapshot,
   hostPort,
+  ownName,
   type Reachability,
   slotTableLength,
   writeAttribute,

@@ -5,6 +5,7 @@ import {
   type Gauge,
   KV_CACHE_USAGE,
   type MetricsRegistry,
+  ownName,
   RUNNING_REQUESTS_SIZE,
   WAITING_QUEUE_SIZE,
 } from "@pointsman/core";
@@ -94,7 +95,7 @@ function endpointQueues({ metrics, pool }: PoolGaugesOptions): {
         gone.delete(endpoint.id);
         let series = shown.get(endpoint.id);
         if (series === undefined) {
-          const labels = [pool, nameInId(endpoint), endpoint.metadata.namespace] as const;
+          const labels = [pool, ownName(endpoint.metadata), endpoint.metadata.namespace] as const;
           series = { labels, gauge: family.labels(...labels) };
           shown.set(endpoint.id, series);
         }
@@ -106,10 +107,4 @@ function endpointQueues({ metrics, pool }: PoolGaugesOptions): {
       }
     },
   };
-}
-
-/** The endpoint's own name, which under Kubernetes ends in its rank. */
-function nameInId({ id, metadata }: Endpoint): string {
-  const prefix = `${metadata.namespace}/`;
-  return id.startsWith(prefix) ? id.slice(prefix.length) : id;
 }

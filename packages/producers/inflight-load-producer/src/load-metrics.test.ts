@@ -28,6 +28,18 @@ test("requests and tokens are told by endpoint, fairness id and priority", () =>
   });
 });
 
+test("each rank of a pod has its own series", () => {
+  const { gauges, metrics } = build();
+  for (const rank of [0, 1]) {
+    const metadata = { ...metadataOf(0), name: "pod-a", id: `default/pod-a-rank-${rank}`, rankIndex: rank };
+    metrics.add(metrics.seriesOf(new Map(), metadata, "team-a", 0), 1, 10 + rank);
+  }
+  expect(gauges.series).toMatchObject({
+    "llm_d_epp_inflight_tokens{endpoint_name=pod-a-rank-0,namespace=default,producer_name=near,fairness_id=team-a,priority=0}": 10,
+    "llm_d_epp_inflight_tokens{endpoint_name=pod-a-rank-1,namespace=default,producer_name=near,fairness_id=team-a,priority=0}": 11,
+  });
+});
+
 test("a series that falls to 0 stays; those of an endpoint that goes are removed and stay so", () => {
   const { gauges, metrics } = build();
   const owner = new Map<string, LoadSeries>();
@@ -49,6 +61,7 @@ test("after a thousand fairness ids the rest count as other", () => {
     metrics.seriesOf(owner, metadataOf(0), fairnessId, 0).labels[3];
   for (let i = 0; i < 1000; i++) expect(idOf(`tenant-${i}`)).toBe(`tenant-${i}`);
   expect([idOf("one-more"), idOf("tenant-7"), idOf("two-more")]).toEqual(["other", "tenant-7", "other"]);
+  expect(idOf("x".repeat(400))).toBe("other");
   expect(owner.size).toBe(1001);
 });
 

@@ -1,4 +1,11 @@
-import type { EndpointMetadata, Gauge, MetricFamily, PluginHost } from "@pointsman/core";
+import {
+  BoundedValues,
+  type EndpointMetadata,
+  type Gauge,
+  type MetricFamily,
+  ownName,
+  type PluginHost,
+} from "@pointsman/core";
 
 const labelNames = ["endpoint_name", "namespace", "producer_name", "fairness_id", "priority"];
 const maxFairnessIds = 1000;
@@ -27,7 +34,7 @@ export class LoadMetrics {
   readonly #requests: MetricFamily<Gauge>;
   readonly #tokens: MetricFamily<Gauge>;
   readonly #producerName: string;
-  readonly #fairnessIds: Set<string> = new Set();
+  readonly #fairnessIds: BoundedValues = new BoundedValues(maxFairnessIds);
   /** Series at 0, the one that got there first first. */
   readonly #idle: Set<LoadSeries> = new Set();
   #count = 0;
@@ -49,15 +56,15 @@ export class LoadMetrics {
   /** The series of an endpoint for these labels, made if absent. `owner` holds the endpoint's series. */
   seriesOf(
     owner: Map<string, LoadSeries>,
-    { name, namespace }: EndpointMetadata,
+    metadata: EndpointMetadata,
     fairnessId: string,
     priority: number,
   ): LoadSeries {
-    const fairness = this.#bounded(fairnessId);
+    const fairness = this.#fairnessIds.bound(fairnessId);
     const key = `${priority} ${fairness}`;
     const known = owner.get(key);
     if (known !== undefined) return known;
-    const labels = [name, namespace, this.#producerName, fairness, String(priority)];
+    const labels = [ownName(metadata), metadata.namespace, this.#producerName, fairness, String(priority)];
     const series: LoadSeries = {
       labels,
       key,
@@ -100,12 +107,5 @@ export class LoadMetrics {
     this.#requests.remove(...series.labels);
     this.#tokens.remove(...series.labels);
     this.#count--;
-  }
-
-  #bounded(fairnessId: string): string {
-    if (this.#fairnessIds.has(fairnessId)) return fairnessId;
-    if (this.#fairnessIds.size >= maxFairnessIds) return "other";
-    this.#fairnessIds.add(fairnessId);
-    return fairnessId;
   }
 }
