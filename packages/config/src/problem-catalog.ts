@@ -36,6 +36,7 @@ export type ProblemCode =
   | "EPP_CONFIG_UNDEFINED_REF"
   | "EPP_CONFIG_REF_CYCLE"
   | "EPP_CONFIG_WRONG_ROLE"
+  | "EPP_CONFIG_REF_IGNORED"
   | "EPP_CONFIG_REPEATED_REF"
   | "EPP_CONFIG_DUPLICATE_PROFILE"
   | "EPP_CONFIG_TWO_PICKERS"
@@ -286,6 +287,12 @@ export const problemCatalog: Readonly<Record<ProblemCode, ProblemExplanation>> =
     title: "Plugin in a place it cannot fill",
     cause: "A reference names a plugin that does not do what the place asks for, so it would do nothing.",
     fix: "Refer to a plugin of the kind that the message names.",
+  },
+  EPP_CONFIG_REF_IGNORED: {
+    severity: "warning",
+    title: "Reference in a profile without effect",
+    cause: "A profile lists a plugin that is no filter, scorer or picker. Other plugins act without being listed.",
+    fix: "Remove the reference. Check whether another plugin was meant.",
   },
   EPP_CONFIG_REPEATED_REF: {
     severity: "warning",

@@ -63,8 +63,6 @@ schedulingProfiles:
   test.each([
     ["a second picker", "[{pluginRef: max-score-picker}, {pluginRef: random-picker}]", "2:85 TWO_PICKERS"],
     ["the same picker twice", "[{pluginRef: random-picker}, {pluginRef: random-picker}]", "2:82 TWO_PICKERS"],
-    ["a plugin that does not act in profiles", "[{pluginRef: openai-parser}]", "2:54 WRONG_ROLE"],
-    ["a profile handler", "[{pluginRef: single-profile-handler}]", "2:54 WRONG_ROLE"],
     ["a plugin that is not declared", "[{pluginRef: nobody}]", "2:54 UNDEFINED_REF"],
   ])("%s is refused", async (_, plugins, problem) => {
     const outcome = await usualPlugins().load(
@@ -73,6 +71,23 @@ schedulingProfiles:
     // Without a picker of its own, the profile gets the first declared one, which is said, too.
     expect(places(outcome).filter((place) => !place.endsWith("PICKER_CHOSEN"))).toEqual([problem]);
   });
+
+  test.each(["openai-parser", "single-profile-handler"])(
+    "%s, which acts in no profile, has no effect in one and is warned of",
+    async (name) => {
+      const outcome = await usualPlugins().load(
+        `plugins: [{type: queue-scorer}, {type: openai-parser}, {type: single-profile-handler}]\nschedulingProfiles: [{name: a, plugins: [{pluginRef: ${name}, weight: 2}, {pluginRef: queue-scorer}]}]`,
+      );
+      expect(places(outcome).filter((place) => !place.endsWith("UNUSED_PLUGIN"))).toEqual(["2:54 REF_IGNORED"]);
+      expect(profiles(outcome)).toEqual([
+        { name: "a", filters: [], scorers: ["queue-scorer*1"], picker: "max-score-picker" },
+      ]);
+      expect(outcome.effective?.schedulingProfiles[0]?.plugins.map(({ pluginRef }) => pluginRef)).toEqual([
+        "queue-scorer",
+        "max-score-picker",
+      ]);
+    },
+  );
 
   test("a weight at a plugin that is no scorer has no effect and is warned of", async () => {
     const outcome = await usualPlugins().load(
@@ -230,7 +245,7 @@ describe("one mistake is one problem", () => {
     ).toEqual([code]);
   });
 
-  test("a parser with a wrong parameter in a profile is still in the wrong place", async () => {
+  test("a parser that does not start is still in the wrong place in a profile", async () => {
     const fakes = usualPlugins().add("strange-parser", "parser", {
       onCreate: () => {
         throw new Error("no");
@@ -239,6 +254,6 @@ describe("one mistake is one problem", () => {
     const outcome = await fakes.load(
       "plugins: [{type: strange-parser}]\nschedulingProfiles: [{name: a, plugins: [{pluginRef: strange-parser}]}]",
     );
-    expect(places(outcome)).toEqual(["1:18 CREATE_FAILED", "2:54 WRONG_ROLE"]);
+    expect(places(outcome)).toEqual(["1:18 CREATE_FAILED", "2:54 REF_IGNORED"]);
   });
 });

@@ -90,9 +90,9 @@ function draftStated(profile: StatedProfile, loader: PluginLoader, problems: Pro
     const isFilter = takesRole(plugin, "filter");
     if (isScorer === false && isPicker === false && isFilter === false) {
       problems.add(
-        "EPP_CONFIG_WRONG_ROLE",
+        "EPP_CONFIG_REF_IGNORED",
         ref.at,
-        `The ${inProfile} lists ${quote(plugin.name)}, which is no filter, scorer or picker${kindText(plugin)}.`,
+        `The ${inProfile} lists ${quote(plugin.name)}, which is no filter, scorer or picker${kindText(plugin)}: the entry has no effect.`,
         "Remove it here. Other plugins act without being listed in a profile.",
       );
       continue;

@@ -18,9 +18,7 @@ export const allocationExceptions: ReadonlyMap<string, { readonly bytesPerEndpoi
         ["slo-headroom-tier-filter", 30, "one list for each of two tiers"],
         ["endpoint-attribute-filter", 35, "the list of those that stay, and the configured number on the heap"],
         ["disaggregatedset-rollout-screener", 60, "the list of those that stay, once for each of its rules"],
-        ["probabilistic-admitter", 30, "readings that are a number or no number, which V8 keeps on the heap"],
-        ["utilization-detector", 50, "readings that are a number or no number, which V8 keeps on the heap"],
-        ["weighted-random-picker", 20, "random numbers, of which V8 keeps some on the heap"],
+        ["utilization-detector", 20, "the list of those that stay, where some go"],
       ] as const
     ).map(([type, bytesPerEndpoint, why]) => [type, { bytesPerEndpoint, why }]),
   );

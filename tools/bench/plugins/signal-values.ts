@@ -109,7 +109,13 @@ const ofRequest: ReadonlyMap<string, (random: Random, endpoints: readonly Endpoi
     (random, { length }) => {
       const times = (): Float64Array => numbers(length, () => random() * 500);
       return {
-        ...{ ttftMs: times(), queueMs: times(), memoryMs: times(), prefillMs: times() },
+        ...{
+          ttftMs: times(),
+          queueMs: times(),
+          memoryMs: times(),
+          prefillMs: times(),
+          sparedMs: new Float64Array(length),
+        },
         ...{ decodeMs: times(), harmMs: times(), evictMs: times() },
       };
     },

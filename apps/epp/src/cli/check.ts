@@ -8,6 +8,7 @@ import { loadGraph } from "../process/load-graph.ts";
 import type { Command } from "./commands.ts";
 import { describeWork } from "./describe-work.ts";
 import { complain, exitCode, print } from "./output.ts";
+import { pluginWarnings } from "./plugin-warnings.ts";
 
 /** Flags of a start that change what a configuration means. */
 const startFlags: ReadonlySet<string> = new Set([
@@ -24,6 +25,7 @@ const checkFlags = [
 ] as const;
 
 export const checkCommand: Command = {
+  flags: checkFlags,
   async run(args) {
     const flags = parseFlags(args, checkFlags);
     if ("problems" in flags) {
@@ -31,16 +33,21 @@ export const checkCommand: Command = {
       return exitCode.badInput;
     }
     const configText = String(flags.values.get("config-text"));
-    if (flags.positional.length !== 1 && configText === "") {
+    if (configText === "" && flags.positional.length !== 1) {
       complain("epp check: give the configuration file, for example: epp check epp.yaml --print");
       return exitCode.badInput;
     }
+    if (configText !== "" && flags.positional.length > 0) {
+      complain("epp check: a configuration file and --config-text exclude each other; give one");
+      return exitCode.badInput;
+    }
+    const warnings: string[] = [];
     const loaded = await loadGraph(
       { configFile: flags.positional[0] ?? "", configText, endpointsFile: "" },
       {
         allowExperimental: flags.values.get("allow-experimental-plugins") === true,
         stalenessMs: 2000,
-        logger: silentLogger,
+        logger: pluginWarnings(warnings),
         metrics: noMetrics,
         datastore: new Datastore({
           pool: { name: "check", namespace: "default", appProtocol: undefined },
@@ -53,9 +60,10 @@ export const checkCommand: Command = {
       return exitCode.badInput;
     }
     const { problems, effective, graph } = loaded;
+    const warned = warnings.slice();
     await graph?.dispose();
     if (flags.values.get("json") === true) print(JSON.stringify(problems, null, 2));
-    else for (const problem of problems) complain(formatProblem(problem));
+    else for (const line of [...problems.map(formatProblem), ...warned]) complain(line);
     const errors = problems.filter((problem) => problem.severity === "error").length;
     if (flags.values.get("print") === true && effective !== undefined && errors === 0) print(printEffective(effective));
     if (flags.values.get("json") !== true) {
@@ -66,7 +74,7 @@ export const checkCommand: Command = {
         });
         for (const line of lines) complain(line);
       }
-      const counted = `${errors} ${errors === 1 ? "error" : "errors"}, ${problems.length - errors} warnings`;
+      const counted = `${errors} ${errors === 1 ? "error" : "errors"}, ${problems.length - errors + warned.length} warnings`;
       complain(errors === 0 ? `ok (${counted})` : counted);
     }
     return errors === 0 ? exitCode.ok : exitCode.badInput;

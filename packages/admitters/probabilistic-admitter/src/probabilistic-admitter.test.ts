@@ -86,6 +86,14 @@ test("an endpoint of which nothing is known, or nothing fresh, counts as full", 
   expect(refusedShare([endpoint(0, 0, 0, situationNowMs - 5000)], params)).toBe(1);
 });
 
+test.each([-1, Number.POSITIVE_INFINITY, Number.NaN])(
+  "a figure of %d, which no engine can have, counts as full",
+  (figure) => {
+    expect(refusedShare([endpoint(0, figure, 0)], { power: 1, k: 1 })).toBe(1);
+    expect(refusedShare([endpoint(0, 0, figure)], { power: 1, k: 1 })).toBe(1);
+  },
+);
+
 test("a signal that an engine never reports is left out", () => {
   expect(refusedShare([endpoint(0, undefined, 0)], { power: 1, k: 1 })).toBe(0);
   expect(refusedShare([endpoint(0, 0, undefined)], { power: 1, k: 1 })).toBe(0);

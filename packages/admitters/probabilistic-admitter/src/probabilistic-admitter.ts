@@ -1,8 +1,6 @@
 import {
   type AnyPluginDefinition,
   definePlugin,
-  type Endpoint,
-  type EndpointReader,
   KV_CACHE_USAGE,
   RequestError,
   WAITING_QUEUE_SIZE,
@@ -17,11 +15,33 @@ export function refusalProbability(saturation: number, { power, k }: Probabilist
   return Math.min(saturation ** power * k, 1);
 }
 
-/** A signal of an endpoint: a number, `stale` when there is none to rely on, `undefined` when never reported. */
-function readSignal(reader: EndpointReader<number>, endpoint: Endpoint, nowMs: number): number | "stale" | undefined {
-  if (reader.get(endpoint) === undefined) return undefined;
-  const value = reader.fresh(endpoint, nowMs);
-  return value !== undefined && value >= 0 && value < Number.POSITIVE_INFINITY ? value : "stale";
+/** A signal that the engine has never reported; one that cannot be relied on is NaN. */
+const neverReported = Number.NEGATIVE_INFINITY;
+
+/** A signal as a number, from what was reported and what of it is fresh. A number below 0 is none. */
+function numberOf(reported: number | undefined, fresh: number | undefined): number {
+  if (reported === undefined) return neverReported;
+  return fresh !== undefined && fresh >= 0 ? fresh : Number.NaN;
+}
+
+/**
+ * Mean over endpoints of the fuller of both signals, each as a share of its threshold: what was never reported is left
+ * out, and an endpoint that says nothing, or nothing that can be relied on, counts as full.
+ *
+ * `queued[i]` and `used[i]` are {@link neverReported} or NaN where there is no number. O(n), no allocation.
+ */
+export function poolSaturation(
+  queued: Float64Array,
+  used: Float64Array,
+  { queueDepthThreshold, kvCacheUtilThreshold }: ProbabilisticAdmitterParams,
+): number {
+  let sum = 0;
+  for (let i = 0; i < queued.length; i++) {
+    // NaN as soon as one is; infinite when neither was ever reported, or by a number that no engine can have.
+    const larger = Math.max(queued[i]! / queueDepthThreshold, used[i]! / kvCacheUtilThreshold);
+    sum += Number.isFinite(larger) ? larger : unknownSaturation;
+  }
+  return sum / queued.length;
 }
 
 export const probabilisticAdmitter: AnyPluginDefinition = definePlugin<ProbabilisticAdmitterParams>({
@@ -34,19 +54,21 @@ export const probabilisticAdmitter: AnyPluginDefinition = definePlugin<Probabili
   create(params, host) {
     const waiting = host.endpointReader(WAITING_QUEUE_SIZE);
     const cacheUsage = host.endpointReader(KV_CACHE_USAGE);
-    const saturationOf = (endpoint: Endpoint, nowMs: number): number => {
-      const queued = readSignal(waiting, endpoint, nowMs);
-      const used = readSignal(cacheUsage, endpoint, nowMs);
-      if (queued === "stale" || used === "stale") return unknownSaturation;
-      if (queued === undefined && used === undefined) return unknownSaturation;
-      return Math.max((queued ?? 0) / params.queueDepthThreshold, (used ?? 0) / params.kvCacheUtilThreshold);
-    };
+    let queued = new Float64Array(0);
+    let used = new Float64Array(0);
     return {
       admitRequest(request, endpoints) {
         if (request.priority >= 0 || endpoints.length === 0) return undefined;
-        let sum = 0;
-        for (let i = 0; i < endpoints.length; i++) sum += saturationOf(endpoints[i]!, request.nowMs);
-        if (host.random() >= refusalProbability(sum / endpoints.length, params)) return undefined;
+        if (queued.length !== endpoints.length) {
+          queued = new Float64Array(endpoints.length);
+          used = new Float64Array(endpoints.length);
+        }
+        for (let i = 0; i < endpoints.length; i++) {
+          const endpoint = endpoints[i]!;
+          queued[i] = numberOf(waiting.get(endpoint), waiting.fresh(endpoint, request.nowMs));
+          used[i] = numberOf(cacheUsage.get(endpoint), cacheUsage.fresh(endpoint, request.nowMs));
+        }
+        if (host.random() >= refusalProbability(poolSaturation(queued, used, params), params)) return undefined;
         return new RequestError(
           "ResourceExhausted",
           "request cannot be admitted: system saturated, sheddable request dropped",

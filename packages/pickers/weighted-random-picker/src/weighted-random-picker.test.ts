@@ -28,6 +28,11 @@ test.each([
   { name: "in proportion to the score", totals: [1, 2, 5], shares: [1 / 8, 2 / 8, 5 / 8] },
   { name: "in proportion also for tiny scores", totals: [1e-4, 3e-4], shares: [0.25, 0.75] },
   { name: "in proportion also for huge scores", totals: [1e300, 3e300], shares: [0.25, 0.75] },
+  {
+    name: "in proportion also where their sum is beyond all numbers",
+    totals: [1.5e308, 0.5e308, 1e308],
+    shares: [0.5, 1 / 6, 1 / 3],
+  },
   { name: "never without a score while one has a score", totals: [0, 1e-300, -5, Number.NaN], shares: [0, 1, 0, 0] },
   { name: "equally often when none has a score", totals: [0, -1, 0, -2], shares: [0.25, 0.25, 0.25, 0.25] },
 ])("picks $name", ({ totals, shares }) => {
@@ -87,6 +92,12 @@ test("any endpoint with a score comes before any without, whatever the random nu
       expect(drawKey(score, () => one)).toBeGreaterThan(drawKey(none, () => other));
     }),
   );
+});
+
+test("the last endpoint with a score takes what rounding leaves over", () => {
+  const totals = Float64Array.from([0.1, 0.2, 0.3, 0, Number.NaN]);
+  expect(drawOne(totals, () => 1 - Number.EPSILON / 2)).toBe(2);
+  expect(drawOne(totals, () => 0)).toBe(0);
 });
 
 /** Five standard deviations of a count around its share of all draws. */

@@ -17,18 +17,32 @@ export function drawKey(score: number, random: () => number): number {
   return -Number.MAX_VALUE * (1 - uniform / 2);
 }
 
-/** Index of the largest key drawn for `totals`. O(n), no allocation. */
+/**
+ * Index of one endpoint, drawn with a chance in proportion to its total; each with the same chance where no total is
+ * above 0. One random number. O(n), no allocation.
+ */
 export function drawOne(totals: Float64Array, random: () => number): number {
-  let best = 0;
-  let bestKey = Number.NEGATIVE_INFINITY;
+  let largest = 0;
   for (let i = 0; i < totals.length; i++) {
-    const key = drawKey(totals[i]!, random);
-    if (key > bestKey) {
-      best = i;
-      bestKey = key;
-    }
+    if (totals[i]! > largest) largest = totals[i]!;
   }
-  return best;
+  if (largest === 0) return Math.floor(random() * totals.length);
+  // As shares of the largest one, totals can be added up whatever their size.
+  let sum = 0;
+  for (let i = 0; i < totals.length; i++) {
+    if (totals[i]! > 0) sum += totals[i]! / largest;
+  }
+  // A point on a line on which each endpoint takes as much room as its total.
+  let rest = random() * sum;
+  let drawn = 0;
+  for (let i = 0; i < totals.length; i++) {
+    if (!(totals[i]! > 0)) continue;
+    drawn = i;
+    rest -= totals[i]! / largest;
+    if (rest < 0) break;
+  }
+  // What rounding leaves over belongs to the last one.
+  return drawn;
 }
 
 /**

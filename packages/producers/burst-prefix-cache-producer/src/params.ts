@@ -4,7 +4,7 @@ import { z } from "zod";
 /** How long requests are collected, and how those of one window are placed. */
 export interface BurstPrefixCacheParams {
   readonly windowDurationMs: number;
-  /** Requests of one window on one endpoint; -1 is no limit. */
+  /** Requests with one prompt on one endpoint; -1 is no limit. */
   readonly maxPerReplica: number;
   readonly blockSizeTokens: number;
   /** Blocks of one prompt that are looked at. */
@@ -32,7 +32,9 @@ export const burstPrefixCacheParams: z.ZodType<BurstPrefixCacheParams> = z
       .max(10_000)
       .default(100)
       .describe("Milliseconds that requests are collected after the first one; each of them waits that long."),
-    maxPerReplica: limit(-1).describe("Requests of one window placed on one endpoint before the next; -1 is no limit."),
+    maxPerReplica: limit(-1).describe(
+      "Requests with one prompt placed on one endpoint before the next; -1 is no limit.",
+    ),
     blockSizeTokens: z.int().min(1).max(maxBlockSizeTokens).default(64).describe("Tokens per block."),
     maxPrefixTokensToMatch: z
       .int()

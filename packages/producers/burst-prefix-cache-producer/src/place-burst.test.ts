@@ -99,13 +99,21 @@ test("colocation prefers the endpoint with the longer beginning", () => {
   expect(slotsOf(entries, { minColocateBlocks: 2 })).toEqual([0, 0, 1, 1, 0, 0, 1]);
 });
 
-test("only the first requests of a group are colocated, and not where the limit is reached", () => {
+test("only the first requests of a group are colocated, as many as the limit allows", () => {
   const endpoints = pool(2);
   const group = (count: number, prompt: readonly number[]) =>
     Array.from({ length: count }, () => entryOf(endpoints, prompt));
   const entries = [...group(2, [1, 1, 1]), ...group(4, [1, 1])];
-  expect(slotsOf(entries, { minColocateBlocks: 2, maxPerReplica: 3 })).toEqual([0, 0, 0, 1, 1, 1]);
-  expect(slotsOf(entries, { minColocateBlocks: 2, maxPerReplica: 2 })).toEqual([0, 0, 1, 1, 0, 1]);
+  expect(slotsOf(entries, { minColocateBlocks: 2, maxPerReplica: 3 })).toEqual([0, 0, 0, 0, 0, 1]);
+  expect(slotsOf(entries, { minColocateBlocks: 2, maxPerReplica: 2 })).toEqual([0, 0, 0, 0, 1, 1]);
+});
+
+test("the limit counts each group for itself: one that comes late stays whole", () => {
+  const endpoints = pool(2);
+  const entries = [[1, 1, 1], [2, 2], [3]].flatMap((prompt) =>
+    Array.from({ length: 4 }, () => entryOf(endpoints, prompt)),
+  );
+  expect(slotsOf(entries, { maxPerReplica: 4 })).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0]);
 });
 
 test("counted in tokens, load is the blocks an endpoint has to compute", () => {
@@ -170,10 +178,13 @@ test("what is placed, and in which numbers, follows the rules whatever arrives",
           given.minColocateBlocks > 0 && others.some((other) => shared(one, other) >= given.minColocateBlocks);
         expect(slots[i] !== -1).toBe(twin || near);
       });
-      // No endpoint exceeds the limit while another is below it.
-      const used = counts(slots, n);
+      // With no prompt does an endpoint exceed the limit while another is below it.
       const limit = given.maxPerReplica === -1 ? Number.POSITIVE_INFINITY : given.maxPerReplica;
-      if (used.some((count) => count > limit)) for (const count of used) expect(count).toBeGreaterThanOrEqual(limit);
+      for (const key of new Set(prompts.map((one) => one.join()))) {
+        const own = slots.filter((_, i) => prompts[i]!.join() === key);
+        const used = counts(own, n);
+        if (used.some((count) => count > limit)) for (const count of used) expect(count).toBeGreaterThanOrEqual(limit);
+      }
     }),
   );
 });

@@ -16,8 +16,6 @@ interface Replica {
   readonly runningRequests: number;
   /** Requests or blocks placed, as the parameters say. */
   load: number;
-  /** Requests placed. */
-  used: number;
 }
 
 /** Requests with the same blocks and the same candidates. */
@@ -27,7 +25,8 @@ interface Unit {
   readonly replicas: readonly Replica[];
   /** Places in the list of entries, in order of arrival. */
   readonly members: number[];
-  readonly placedOn: Set<Replica>;
+  /** Its requests placed, by endpoint. */
+  readonly placedOn: Map<Replica, number>;
   /** Place among all units, ordered by their blocks. */
   order: number;
 }
@@ -65,17 +64,16 @@ export function placeBurst(
     while (next < unit.members.length) {
       const colocated =
         next === 0 && params.minColocateBlocks > 0
-          ? longestHolder(unit, held, params.minColocateBlocks, limit, fairShare)
+          ? longestHolder(unit, held, params.minColocateBlocks, fairShare)
           : undefined;
-      const replica = colocated ?? leastLoaded(unit.replicas, limit);
+      const replica = colocated ?? leastLoaded(unit, limit);
       if (replica === undefined) break;
+      const placed = unit.placedOn.get(replica) ?? 0;
       // With every endpoint at the limit the rest goes round one by one.
-      const room = Math.max(1, limit - replica.used);
-      const end = Math.min(unit.members.length, next + room);
+      const end = Math.min(unit.members.length, next + Math.max(1, limit - placed));
       if (!byTokens) replica.load += end - next;
-      else if (!unit.placedOn.has(replica)) replica.load += Math.max(0, unit.blocks - (held.get(replica) ?? 0));
-      replica.used += end - next;
-      unit.placedOn.add(replica);
+      else if (placed === 0) replica.load += Math.max(0, unit.blocks - (held.get(replica) ?? 0));
+      unit.placedOn.set(replica, placed + end - next);
       for (; next < end; next++) placement[unit.members[next]!] = replica.endpoint;
     }
   }
@@ -93,7 +91,7 @@ function groupEntries(
       const running = runningRequests(endpoint);
       // Unknown, or no count: after every number that is known.
       const known = running !== undefined && running >= 0 ? running : Number.POSITIVE_INFINITY;
-      replica = { endpoint, runningRequests: known, load: 0, used: 0 };
+      replica = { endpoint, runningRequests: known, load: 0 };
       replicas.set(endpoint, replica);
     }
     return replica;
@@ -107,7 +105,7 @@ function groupEntries(
     let unit = units.get(key);
     if (unit === undefined) {
       const blocks = blockCount(hashes);
-      unit = { hashes, blocks, replicas: candidateLists[list]!.replicas, members: [], placedOn: new Set(), order: 0 };
+      unit = { hashes, blocks, replicas: candidateLists[list]!.replicas, members: [], placedOn: new Map(), order: 0 };
       units.set(key, unit);
     }
     unit.members.push(index);
@@ -154,7 +152,7 @@ function unitsToPlace(
 function heldBlocks(unit: Unit, { units, sharedWithPrevious }: Neighbours): ReadonlyMap<Replica, number> {
   const held = new Map<Replica, number>();
   const note = (other: Unit, shared: number): void => {
-    for (const replica of other.placedOn) {
+    for (const replica of other.placedOn.keys()) {
       if (shared > (held.get(replica) ?? 0)) held.set(replica, shared);
     }
   };
@@ -177,28 +175,28 @@ function longestHolder(
   unit: Unit,
   held: ReadonlyMap<Replica, number>,
   minColocateBlocks: number,
-  limit: number,
   fairShare: number,
 ): Replica | undefined {
   let best: Replica | undefined;
   let most = minColocateBlocks;
   for (const replica of unit.replicas) {
     const blocks = held.get(replica) ?? 0;
-    if (blocks < most || replica.used >= limit || replica.load >= fairShare) continue;
+    if (blocks < most || replica.load >= fairShare) continue;
     if (best === undefined || blocks > most || comesBefore(replica, best)) best = replica;
     most = blocks;
   }
   return best;
 }
 
-/** The least loaded endpoint below the limit; with all at the limit, the least loaded of all. */
-function leastLoaded(replicas: readonly Replica[], limit: number): Replica | undefined {
+/** The least loaded endpoint with fewer than `limit` of the unit's requests; with none such, the least loaded of all. */
+function leastLoaded({ replicas, placedOn }: Unit, limit: number): Replica | undefined {
   let best: Replica | undefined;
+  let bestHasRoom = false;
   for (const replica of replicas) {
-    if (best === undefined) best = replica;
-    else if (replica.used < limit !== best.used < limit) {
-      if (replica.used < limit) best = replica;
-    } else if (comesBefore(replica, best)) best = replica;
+    const hasRoom = (placedOn.get(replica) ?? 0) < limit;
+    if (best !== undefined && (hasRoom === bestHasRoom ? !comesBefore(replica, best) : bestHasRoom)) continue;
+    best = replica;
+    bestHasRoom = hasRoom;
   }
   return best;
 }

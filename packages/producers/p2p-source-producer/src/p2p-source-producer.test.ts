@@ -109,6 +109,7 @@ test("the endpoint that computes the prompt is the prefill target", () => {
   expect(sourceOf(match, endpoints, result)).toBe("127.0.0.1:8000");
   expect(sourceOf(matchOf(0, 9, 0), endpoints, result)).toBeUndefined();
   expect(sourceOf(matchOf(0, 9, 0), endpoints, { ...result, prefillProfile: "warm" })).toBe("127.0.0.1:8001");
+  expect(sourceOf(matchOf(0, 9, 0), endpoints, result, { params: { prefillProfileName: "" } })).toBeUndefined();
   expect(sourceOf(matchOf(0, 0, 9), endpoints, result, { params: { prefillProfileName: "warm" } })).toBeUndefined();
   expect(sourceOf(matchOf(0, 9, 0), endpoints, result, { params: { prefillProfileName: "none" } })).toBe(
     "127.0.0.1:8001",
@@ -185,7 +186,7 @@ test("a client's own header never reaches the model server, with a source or wit
   }
 });
 
-test.each([{ minCachedTokenDelta: 0 }, { prefillProfileName: "" }, { other: 1 }])(
+test.each([{ minCachedTokenDelta: 0 }, { prefillProfileName: 1 }, { other: 1 }])(
   "parameters %j are refused",
   (params) => {
     expect(() => producerWith({ params })).toThrow();

@@ -21,7 +21,7 @@ export const p2pSourceParams: z.ZodType<P2pSourceParams> = z.strictObject({
     .describe("Tokens that the source must hold beyond the endpoint that computes the prompt."),
   prefillProfileName: z
     .string()
-    .min(1)
     .default(usualPrefillProfile)
+    .transform((name) => (name === "" ? usualPrefillProfile : name))
     .describe("Profile whose first target computes the prompt; `prefill` is the one the profile handler names."),
 });

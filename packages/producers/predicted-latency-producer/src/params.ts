@@ -26,7 +26,6 @@ export const predictedLatencyParams: z.ZodType<PredictedLatencyParams> = z.stric
     .describe("Factor on the objective for time per output token; below 1 leaves a reserve."),
   contextTTL: z
     .int()
-    .min(1)
     .default(fiveMinutesNs)
     .describe("Nanoseconds. Accepted and without effect: a request is forgotten when its answer ends."),
   streamingMode: z

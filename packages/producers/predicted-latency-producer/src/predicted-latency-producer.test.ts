@@ -429,7 +429,7 @@ test("a thousand pairs of models have series of their own, the rest is other", a
 test.each([
   [{ sloBufferFactor: 0 }, "sloBufferFactor"],
   [{ contextTTL: "5m" }, "contextTTL"],
-  [{ contextTTL: 0 }, "contextTTL"],
+  [{ contextTTL: 0.5 }, "contextTTL"],
   [{ unknown: 1 }, "unknown"],
 ])("parameters %j are refused", (params, message) => {
   expect(() => producerOver([], { params })).toThrow(message);

@@ -7,24 +7,23 @@ export type SessionIdParams =
 
 const tokenPattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
+/** White space around a name is dropped; a blank one counts as not given. */
+const name = (of: string) =>
+  z
+    .string()
+    .trim()
+    .refine((text) => text === "" || tokenPattern.test(text), `must be the name of a ${of}`)
+    .optional();
+
 export const sessionIdParams: z.ZodType<SessionIdParams> = z
   .strictObject({
-    headerName: z
-      .string()
-      .regex(tokenPattern, "must be the name of a header")
-      .toLowerCase()
-      .optional()
-      .describe("Header that holds the session; upper and lower case are the same."),
-    cookieName: z
-      .string()
-      .regex(tokenPattern, "must be the name of a cookie")
-      .optional()
-      .describe("Cookie that holds the session; upper and lower case differ."),
+    headerName: name("header").describe("Header that holds the session; upper and lower case are the same."),
+    cookieName: name("cookie").describe("Cookie that holds the session; upper and lower case differ."),
   })
-  .transform(({ headerName, cookieName }, context): SessionIdParams => {
-    if (headerName !== undefined && cookieName === undefined) return { headerName };
-    if (cookieName !== undefined && headerName === undefined) return { cookieName };
-    const given = headerName === undefined ? "none" : "both";
+  .transform(({ headerName = "", cookieName = "" }, context): SessionIdParams => {
+    if (headerName !== "" && cookieName === "") return { headerName: headerName.toLowerCase() };
+    if (cookieName !== "" && headerName === "") return { cookieName };
+    const given = headerName === "" ? "none" : "both";
     context.addIssue({ code: "custom", message: `needs exactly one of headerName and cookieName, not ${given}` });
     return z.NEVER;
   });

@@ -89,6 +89,11 @@ test("any session that a cookie can hold is read back", () => {
   );
 });
 
+test("a name that is blank counts as not given, and white space around one as none", () => {
+  expect(sessionOf({ headerName: " X-Session ", cookieName: "" }, { "x-session": "s" })).toBe("s");
+  expect(sessionOf({ headerName: " ", cookieName: " sid " }, { cookie: "sid=c" })).toBe("c");
+});
+
 test("an instance under another name writes under that name", () => {
   expect(sessionOf({ headerName: "x-session" }, { "x-session": "s" }, "by-header")).toBe("s");
 });
@@ -96,7 +101,7 @@ test("an instance under another name writes under that name", () => {
 test.each([
   { params: {}, problem: "needs exactly one of headerName and cookieName, not none" },
   { params: { headerName: "a", cookieName: "b" }, problem: "needs exactly one of headerName and cookieName, not both" },
-  { params: { headerName: "" }, problem: "headerName: must be the name of a header" },
+  { params: { headerName: "", cookieName: " " }, problem: "needs exactly one of headerName and cookieName, not none" },
   { params: { headerName: "a b" }, problem: "headerName: must be the name of a header" },
   { params: { cookieName: "a;b" }, problem: "cookieName: must be the name of a cookie" },
   { params: { header: "a" }, problem: "header" },

@@ -37,6 +37,9 @@ test("header and default profile can be chosen; the header's case makes no diffe
   expect(picked({ "x-phase": "encode" }, params)).toEqual(["encode"]);
   expect(picked({ "epp-profile": "encode" }, params)).toEqual(["prefill"]);
   expect(picked({}, { headerName: "", defaultProfile: "" })).toEqual(["decode"]);
+  const spaced = { headerName: " X-Phase ", defaultProfile: " prefill " };
+  expect(picked({ "x-phase": "encode" }, spaced)).toEqual(["encode"]);
+  expect(picked({}, spaced)).toEqual(["prefill"]);
 });
 
 test("a single profile runs whatever the header says", () => {

@@ -7,12 +7,12 @@ export interface HeaderProfileHandlerParams {
   readonly defaultProfile: string;
 }
 
-/** An empty value counts as not given. */
+/** White space around a value is dropped; a blank one counts as not given. */
 const textOr = (standard: string): z.ZodType<string, string | undefined> =>
   z
     .string()
     .default(standard)
-    .transform((text) => (text === "" ? standard : text));
+    .transform((text) => text.trim() || standard);
 
 export const headerProfileHandlerParams: z.ZodType<HeaderProfileHandlerParams> = z
   .strictObject({

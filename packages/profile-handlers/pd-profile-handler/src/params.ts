@@ -32,6 +32,7 @@ export const pdProfileHandlerParams: z.ZodType<PdProfileHandlerParams> = z
       .describe("Port of the pods' sidecars, which every request goes to; 0 is the decode endpoint's own port."),
     prefixPluginType: ignored,
     prefixPluginName: ignored,
+    prefixMatchInfoProducerName: ignored,
   })
   .transform(({ decodeProfile, prefillProfile, deciderPluginName, primaryPort }, context) => {
     if (decodeProfile === prefillProfile) {

@@ -136,6 +136,7 @@ test("profiles and decider can be named; parameters without effect are accepted"
     deciderPluginName: "mine",
     prefixPluginType: "prefix-cache-scorer",
     prefixPluginName: "x",
+    prefixMatchInfoProducerName: "y",
   };
   expect(() => buildPlugin(pdProfileHandler, { params, plugins: decider(true) })).toThrow(
     'deciderPluginName: there is no plugin "mine"',

@@ -18,7 +18,7 @@ import {
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import utilizationDetector from "./index.ts";
-import { endpointSaturation } from "./utilization-detector.ts";
+import { fillSaturations, neverReported } from "./utilization-detector.ts";
 
 const nowMs = 10_000;
 const queues = fc.oneof({ weight: 4, arbitrary: fc.nat(12) }, { weight: 1, arbitrary: fc.double() });
@@ -82,17 +82,27 @@ describe("saturation", () => {
   });
 
   test("more load never lowers it", () => {
-    const full = { queuedRequests: 5, usedCacheShare: 0.8 };
-    const counts = fc.tuple(fc.nat(20), fc.nat(20));
-    const parts = fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true }));
+    const share = fc.oneof(fc.double({ min: 0, max: 20, noNaN: true }), fc.constant(neverReported));
+    const more = fc.double({ min: 0, max: 20, noNaN: true });
     fc.assert(
-      fc.property(counts, parts, ([queue, moreQueued], [used, moreUsed]) => {
-        const before = endpointSaturation(queue, used, full)!;
-        expect(endpointSaturation(queue + moreQueued, used, full)).toBeGreaterThanOrEqual(before);
-        expect(endpointSaturation(queue, used + moreUsed, full)).toBeGreaterThanOrEqual(before);
+      fc.property(share, share, more, (queue, used, moreLoad) => {
+        fc.pre(queue !== neverReported || used !== neverReported);
+        const out = new Float64Array(3);
+        fillSaturations(
+          Float64Array.of(queue, queue + moreLoad, queue),
+          Float64Array.of(used, used, used + moreLoad),
+          3,
+          out,
+        );
+        expect(out[1]).toBeGreaterThanOrEqual(out[0]!);
+        expect(out[2]).toBeGreaterThanOrEqual(out[0]!);
       }),
     );
   });
+});
+
+test("the figures are used where somebody writes them, and no configuration is refused for want of them", () => {
+  expect(utilizationDetector.consumes!({})).toEqual({ optional: [WAITING_QUEUE_SIZE, KV_CACHE_USAGE] });
 });
 
 describe("as a filter", () => {

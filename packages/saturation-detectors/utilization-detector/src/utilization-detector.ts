@@ -13,42 +13,45 @@ const staleLogIntervalMs = 30_000;
 /** Most that one endpoint adds to the mean, so that no reported number makes it infinite. */
 const maxEndpointSaturation = Number.MAX_SAFE_INTEGER;
 
-/** What one signal of an endpoint says: a number, `stale` when there is none to rely on, `undefined` when never reported. */
-export type SignalReading = number | "stale" | undefined;
-
-/** An endpoint is full when one of its signals reaches its threshold. */
-export interface FullThresholds {
-  readonly queuedRequests: number;
-  readonly usedCacheShare: number;
-}
+/** A signal that the engine has never reported; a stale one is NaN. */
+export const neverReported: number = Number.NEGATIVE_INFINITY;
 
 /**
- * How full one endpoint is: the larger of queue and cache use, each divided by its threshold. `undefined` when a signal
- * is stale or none was ever reported. A signal the engine never reports is left out.
+ * Fills `out[i]` with how full endpoint i is: the larger of its queue and cache use, each as a share of its threshold.
+ *
+ * NaN when one of them is stale, or neither was ever reported; one that the engine never reports is left out. Shape:
+ * the first `count` places. O(count), no allocation.
  */
-export function endpointSaturation(
-  queued: SignalReading,
-  usedShare: SignalReading,
-  full: FullThresholds,
-): number | undefined {
-  if (queued === "stale" || usedShare === "stale") return undefined;
-  if (queued === undefined && usedShare === undefined) return undefined;
-  const byQueue = (queued ?? 0) / full.queuedRequests;
-  const byCache = (usedShare ?? 0) / full.usedCacheShare;
-  return Math.min(Math.max(byQueue, byCache), maxEndpointSaturation);
+export function fillSaturations(
+  queueShares: Float64Array,
+  cacheShares: Float64Array,
+  count: number,
+  out: Float64Array,
+): void {
+  for (let i = 0; i < count; i++) {
+    const larger = Math.max(queueShares[i]!, cacheShares[i]!);
+    out[i] = larger >= 0 ? Math.min(larger, maxEndpointSaturation) : Number.NaN;
+  }
 }
 
-/** Reads a signal. Numbers no engine can have (below 0, infinite, NaN) count as stale. */
-function readSignal(
+/** Fills `out[i]` with a signal of endpoint i as a share of its threshold. Numbers no engine can have count as stale. */
+function readShares(
   reader: EndpointReader<number>,
-  endpoint: Endpoint,
+  endpoints: readonly Endpoint[],
   nowMs: number,
-  maxAgeMs: number,
-): SignalReading {
-  const value = reader.get(endpoint);
-  if (value === undefined) return undefined;
-  const ageMs = reader.ageMs(endpoint, nowMs) ?? Number.POSITIVE_INFINITY;
-  return ageMs <= maxAgeMs && value >= 0 && value < Number.POSITIVE_INFINITY ? value : "stale";
+  { maxAgeMs, threshold }: { readonly maxAgeMs: number; readonly threshold: number },
+  out: Float64Array,
+): void {
+  for (let i = 0; i < endpoints.length; i++) {
+    const endpoint = endpoints[i]!;
+    const value = reader.get(endpoint);
+    if (value === undefined) out[i] = neverReported;
+    else {
+      const ageMs = reader.ageMs(endpoint, nowMs) ?? Number.POSITIVE_INFINITY;
+      const isUsable = ageMs <= maxAgeMs && value >= 0 && value < Number.POSITIVE_INFINITY;
+      out[i] = isUsable ? value / threshold : Number.NaN;
+    }
+  }
 }
 
 export const utilizationDetector: AnyPluginDefinition = definePlugin({
@@ -58,7 +61,8 @@ export const utilizationDetector: AnyPluginDefinition = definePlugin({
   summary:
     "Mean over the pool of queue and KV cache use against their thresholds; as a filter keeps endpoints below them.",
   params: utilizationDetectorParams,
-  consumes: () => ({ required: [WAITING_QUEUE_SIZE, KV_CACHE_USAGE] }),
+  // Where nobody writes them, endpoints count as saturated: the detector is added to every configuration.
+  consumes: () => ({ optional: [WAITING_QUEUE_SIZE, KV_CACHE_USAGE] }),
   create(params, host) {
     const { queueDepthThreshold, kvCacheUtilThreshold, metricsStalenessThresholdMs, headroom } = params;
     const waiting = host.endpointReader(WAITING_QUEUE_SIZE);
@@ -74,16 +78,21 @@ export const utilizationDetector: AnyPluginDefinition = definePlugin({
       host.logger.warn({ headroom }, "headroom is a share: above 1 it lets endpoints exceed twice their thresholds");
     }
 
-    const saturationOf = (endpoint: Endpoint, nowMs: number, full: FullThresholds): number | undefined =>
-      endpointSaturation(
-        readSignal(waiting, endpoint, nowMs, metricsStalenessThresholdMs),
-        readSignal(cacheUsage, endpoint, nowMs, metricsStalenessThresholdMs),
-        full,
-      );
-    const full: FullThresholds = { queuedRequests: queueDepthThreshold, usedCacheShare: kvCacheUtilThreshold };
-    const fullWithHeadroom: FullThresholds = {
-      queuedRequests: queueDepthThreshold * (1 + headroom),
-      usedCacheShare: kvCacheUtilThreshold * (1 + headroom),
+    const maxAgeMs = metricsStalenessThresholdMs;
+    let queueShares = new Float64Array(0);
+    let cacheShares = new Float64Array(0);
+    let saturations = new Float64Array(0);
+    /** Fills `saturations` for these endpoints, against the thresholds times `factor`. */
+    const look = (endpoints: readonly Endpoint[], nowMs: number, factor: number): void => {
+      const count = endpoints.length;
+      if (saturations.length < count) {
+        queueShares = new Float64Array(count);
+        cacheShares = new Float64Array(count);
+        saturations = new Float64Array(count);
+      }
+      readShares(waiting, endpoints, nowMs, { maxAgeMs, threshold: queueDepthThreshold * factor }, queueShares);
+      readShares(cacheUsage, endpoints, nowMs, { maxAgeMs, threshold: kvCacheUtilThreshold * factor }, cacheShares);
+      fillSaturations(queueShares, cacheShares, count, saturations);
     };
 
     const noteStale = (staleEndpoints: number, endpoints: number): void => {
@@ -100,21 +109,24 @@ export const utilizationDetector: AnyPluginDefinition = definePlugin({
       saturation(endpoints, nowMs) {
         let sum = 0;
         let stale = 0;
+        look(endpoints, nowMs, 1);
         for (let i = 0; i < endpoints.length; i++) {
-          const saturation = saturationOf(endpoints[i]!, nowMs, full);
-          if (saturation === undefined) stale++;
-          sum += saturation ?? 1;
+          const saturation = saturations[i]!;
+          if (Number.isNaN(saturation)) {
+            stale++;
+            sum += 1;
+          } else sum += saturation;
         }
         noteStale(stale, endpoints.length);
         return endpoints.length === 0 ? 1 : sum / endpoints.length;
       },
       filter(request, endpoints) {
         let kept: Endpoint[] | undefined;
+        look(endpoints, request.nowMs, 1 + headroom);
         for (let i = 0; i < endpoints.length; i++) {
-          const endpoint = endpoints[i]!;
-          const saturation = saturationOf(endpoint, request.nowMs, fullWithHeadroom);
-          if (saturation === undefined || saturation >= 1) kept ??= endpoints.slice(0, i);
-          else kept?.push(endpoint);
+          // Written so that NaN is not below, either.
+          if (!(saturations[i]! < 1)) kept ??= endpoints.slice(0, i);
+          else kept?.push(endpoints[i]!);
         }
         return kept === undefined || kept.length === 0 ? endpoints : kept;
       },

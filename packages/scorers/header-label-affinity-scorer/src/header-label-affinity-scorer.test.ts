@@ -63,8 +63,8 @@ test("the values are compared as they stand", () => {
   expect(scores(params, { "x-zone": "A" }, { zone: "a" }, { zone: "A" }, { zone: " A" })).toEqual([0, 1, 0]);
 });
 
-test("an empty header equals an empty label, not an absent one", () => {
-  expect(scores(params, { "x-zone": "" }, { zone: "" }, {})).toEqual([1, 0]);
+test("an empty header asks for nothing: it equals no label, not even an empty one", () => {
+  expect(scores(params, { "x-zone": "" }, { zone: "" }, {})).toEqual([0, 0]);
 });
 
 test("a label called like a member of every object is a label like others", () => {

@@ -18,8 +18,9 @@ export const headerLabelAffinityScorer: AnyPluginDefinition = definePlugin<Heade
   params: headerLabelAffinityParams,
   create: ({ headerName, labelKey }) => ({
     score(request, endpoints, out) {
-      const wanted = request.headers.get(headerName);
-      if (wanted === undefined) out.fill(0);
+      const wanted = request.headers.get(headerName) ?? "";
+      // An empty header asks for nothing, so an empty label is no match.
+      if (wanted === "") out.fill(0);
       else scoreLabel(endpoints, labelKey, wanted, out);
     },
   }),
