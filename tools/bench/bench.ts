@@ -10,6 +10,7 @@ import { root } from "../workspace-packages.ts";
 import { type BenchCase, type BenchRun, isGap, type Row } from "./bench-case.ts";
 import { expectedLatencyCases } from "./cases/expected-latency.ts";
 import { extProcCases } from "./cases/ext-proc.ts";
+import { kubernetesCases } from "./cases/kubernetes.ts";
 import { memoryCases } from "./cases/memory.ts";
 import { openLoopCases } from "./cases/open-loop.ts";
 import { pluginCases } from "./cases/plugins.ts";
@@ -33,6 +34,7 @@ const allCases: readonly BenchCase[] = [
   ...expectedLatencyCases,
   ...sidecarCases,
   ...memoryCases,
+  ...kubernetesCases,
 ];
 const exitCode = { ok: 0, failed: 1, badUsage: 2 } as const;
 

@@ -19,8 +19,13 @@ export class ChildProcesses {
   }
 
   /** Starts a program that serves until it is stopped. */
-  program(name: string, command: string, args: readonly string[]): Running {
-    const running = new Running(name, command, args);
+  program(
+    name: string,
+    command: string,
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+  ): Running {
+    const running = new Running(name, command, args, environment);
     const entry = { kill: () => running.signal("SIGKILL"), stop: () => running.stop() };
     const gone = (): void => void this.#live.delete(entry);
     this.#live.add(entry);

@@ -1,4 +1,5 @@
 import {
+  createTimers,
   DecisionLog,
   type Endpoint,
   Headers,
@@ -19,7 +20,6 @@ import {
 import { seededRandom } from "@pointsman/testkit";
 import { createRouter } from "../../apps/epp/src/process/create-router.ts";
 import { loadGraph } from "../../apps/epp/src/process/load-graph.ts";
-import { createTimers } from "../../apps/epp/src/process/process-timers.ts";
 import { Datastore } from "../../packages/datastore/src/index.ts";
 import { createPrometheusMetrics } from "../../packages/telemetry/src/index.ts";
 import { baselineConfig } from "./baseline-config.ts";

@@ -122,13 +122,31 @@ export class KubeCluster {
 
   /** A kubeconfig file for a user. */
   kubeconfig(user: User): string {
+    return this.#kubeconfig(user, `${user}-token`);
+  }
+
+  /** A token of a ServiceAccount. */
+  async accountToken(account: string): Promise<string> {
+    const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`;
+    const request = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} };
+    const { status } = await this.must("POST", path, request);
+    // As the API defines it.
+    return (status as { readonly token: string }).token;
+  }
+
+  /** A kubeconfig file for a ServiceAccount. */
+  async accountKubeconfig(account: string): Promise<string> {
+    return this.#kubeconfig(`account-${account}`, await this.accountToken(account));
+  }
+
+  #kubeconfig(user: string, token: string): string {
     const path = this.#file(`${user}.kubeconfig`);
     const text = `apiVersion: v1
 kind: Config
 current-context: test
 contexts: [{name: test, context: {cluster: test, user: ${user}, namespace: ${namespace}}}]
 clusters: [{name: test, cluster: {server: "https://127.0.0.1:${this.#port}", certificate-authority: certs/apiserver.crt}}]
-users: [{name: ${user}, user: {token: ${user}-token}}]
+users: [{name: ${user}, user: {token: ${token}}}]
 `;
     writeFileSync(path, text);
     return path;

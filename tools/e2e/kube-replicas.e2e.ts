@@ -1,8 +1,14 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readObjects } from "../deploy/helm.ts";
+import { root } from "../workspace-packages.ts";
 import { KubeCluster, namespace } from "./kube-cluster.ts";
 import { healthOf, healthServices } from "./kube-health.ts";
 import { createPod, putPool } from "./kube-objects.ts";
 import { KubePicker, type PickerOptions } from "./kube-picker.ts";
+import { parts } from "./parts.ts";
 import { until } from "./stack.ts";
 
 const cluster = new KubeCluster();
@@ -169,14 +175,34 @@ describe("the metrics port", () => {
       roleRef: { kind: "ClusterRole", name: "epp-metrics", apiGroup: "rbac.authorization.k8s.io" },
       subjects: [{ kind: "ServiceAccount", name: "prometheus", namespace }],
     });
-    const { status } = await cluster.must("POST", `${accounts}/prometheus/token`, {
-      apiVersion: "authentication.k8s.io/v1",
-      kind: "TokenRequest",
-      spec: {},
-    });
-    const { token } = status as { readonly token: string };
+    const token = await cluster.accountToken("prometheus");
     await until("the right is known", async () => (await get("/metrics", token))[0] === 200, 40_000);
   }, 60_000);
+
+  test("explain and state work with a token and the right that the documentation names, and with nothing less", async () => {
+    const text = readFileSync(join(root, "apps/epp/docs/operations.md"), "utf8");
+    const [role] = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].flatMap(([, yaml = ""]) =>
+      yaml.includes("kind: ClusterRole\n") ? readObjects(yaml) : [],
+    );
+    await cluster.must("POST", `/api/v1/namespaces/${namespace}/serviceaccounts`, { metadata: { name: "operator" } });
+    const tokenFile = join(cluster.directory, "operator-token");
+    writeFileSync(tokenFile, await cluster.accountToken("operator"));
+    const address = ["--address", `127.0.0.1:${picker.ports.metrics}`];
+    const epp = (...args: readonly string[]) => spawnSync(parts.epp, [...args, ...address], { encoding: "utf8" });
+    expect(epp("state").stderr).toContain("--token-file");
+    const denied = epp("state", "--token-file", tokenFile);
+    expect([denied.status, denied.stderr]).toEqual([1, expect.stringContaining("nonResourceURLs")]);
+    const rbac = "/apis/rbac.authorization.k8s.io/v1";
+    await cluster.must("POST", `${rbac}/clusterroles`, role);
+    await cluster.must("POST", `${rbac}/clusterrolebindings`, {
+      metadata: { name: "operator" },
+      roleRef: { kind: "ClusterRole", name: role!.metadata.name, apiGroup: "rbac.authorization.k8s.io" },
+      subjects: [{ kind: "ServiceAccount", name: "operator", namespace }],
+    });
+    await until("the right is known", async () => epp("state", "--token-file", tokenFile).status === 0, 40_000);
+    expect(epp("state", "--token-file", tokenFile).stdout).toContain("prefix-cache");
+    expect(epp("explain", "--token-file", tokenFile).stderr).toContain("keeps no decisions yet");
+  }, 90_000);
 
   test("with the API server away known users read on, and others get 500", async () => {
     expect((await get("/metrics", "reader-token"))[0]).toBe(200);

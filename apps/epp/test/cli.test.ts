@@ -70,6 +70,20 @@ schedulingProfiles:
   expect(served.err.split("\n").filter((line) => / error EPP_/.test(line))).toEqual(places);
 });
 
+test("check tells what plugins warn of at a start: deprecated types, parts without effect", async () => {
+  const profiles = "schedulingProfiles: [{name: decode}, {name: spare}]";
+  const plugins =
+    "plugins: [{type: by-label, parameters: {label: a, validValues: [b]}}, {type: disagg-profile-handler}]";
+  const { code, err } = await epp("check", file("warned.yaml", `${plugins}\n${profiles}\n`));
+  expect(code).toBe(0);
+  const warned = err.split("\n").filter((line) => line.startsWith("warning"));
+  expect(warned[0]).toMatch(/^warning {2}plugin "by-label": plugin type by-label is deprecated: .* \{"label":"a"\}$/);
+  expect(warned.at(-1)).toBe(
+    'warning  plugin "disagg-profile-handler": part of the configuration has no effect {"problem":"profile spare never runs: it is no stage"}',
+  );
+  expect(err).toContain(`ok (0 errors, ${warned.length + err.split(" warning EPP_").length - 1} warnings)`);
+});
+
 test("check --print shows the configuration with its defaults, which loads again", async () => {
   const name = file("small.yaml", "plugins: [{type: prefix-cache-scorer}]\n");
   const first = await epp("check", name, "--print");
@@ -93,14 +107,26 @@ test("check --json gives the problems as data", async () => {
   expect(JSON.parse(out)).toMatchObject([{ severity: "error", line: 1, column: 18 }]);
 });
 
+file("no-yaml", "endpoints: [1, 2\n");
+
 test.each([
-  [["check"], 2, "give the configuration file"],
+  [["check"], 2, "give one configuration file"],
   [["check", "missing.yaml"], 2, "cannot read missing.yaml"],
+  [["check", "a.yaml", "--config-text", "plugins: []"], 2, "exclude each other; give one"],
   [["check", "a", "--pritn"], 2, "did you mean --print"],
   [["explain", "--address", "127.0.0.1:1"], 1, "no answer from http://127.0.0.1:1"],
   [["explain", "extra"], 2, 'unexpected argument "extra"'],
   [["envoy-config", "--failure-mode=open"], 2, "needs --endpoints-file"],
   [["envoy-config", "--failure-mode=half"], 2, "is not one of close, open"],
+  [["envoy-config", "--failure-mode=open", "--endpoints-file=none.yaml"], 2, "--endpoints-file: none.yaml: ENOENT"],
+  [
+    ["envoy-config", "--failure-mode=open", "--endpoints-file=no-yaml"],
+    2,
+    "--endpoints-file: no-yaml: Flow sequence in",
+  ],
+  [["envoy-config", "--endpoints-file=none.yaml"], 2, "is for --failure-mode=open"],
+  [["envoy-config", "--listen-address=localhost"], 2, '"localhost" is no IP address'],
+  [["envoy-config", "--epp-address="], 2, "--epp-address is empty"],
   [["plugins", "--jsn"], 2, "did you mean --json"],
   [["schema", "extra"], 2, 'unexpected argument "extra"'],
   [["--config-file", "missing.yaml"], 2, "cannot read missing.yaml"],
@@ -109,12 +135,34 @@ test.each([
     1,
     "missing.yaml",
   ],
-  [[], 1, "nothing says where the endpoints are"],
-  [["frobnicate"], 2, 'unexpected argument "frobnicate"'],
+  [[], 2, "nothing says where the endpoints are"],
+  [["frobnicate"], 2, 'unknown command "frobnicate". See --help'],
+  [["explian"], 2, 'unknown command "explian"; did you mean explain?'],
+  [["--grpc-port=0", "extra"], 2, 'unexpected argument "extra"'],
+  [["check", "a.yaml", "b.yaml"], 2, "give one configuration file"],
 ] as const)("epp %j exits %d and says what to do", async (args, code, text) => {
   const result = await epp(...args);
   expect(result.err).toContain(text);
   expect(result.code).toBe(code);
+});
+
+test.each([
+  [["--grpc-port=1", "--help"], /^ {2} {4}--metrics-staleness-threshold +Age .* \(default 2s\)$/m],
+  [["serve", "--help"], /^ {2} {4}--metrics-staleness-threshold /m],
+  [
+    ["check", "--help"],
+    /^epp check: checks .*\n\n(?: {6}--.*\n)* {6}--print .*\n {6}--json +Print the problems as JSON\.\n$/,
+  ],
+  [["explain", "x", "-h"], /^ {2}-n, --limit .* \(default 1\)$/m],
+  [["state", "--help"], /^ {6}--plugin /m],
+  [["replay", "--help"], /^ {6}--stall +Times .*\n(?:.*\n)* {6}--repeat .* \(default 1\)$/m],
+  [["envoy-config", "--help"], /^ {6}--failure-mode .* \(default close\)$/m],
+  [["demo", "--help"], /^ {6}--once +Exit after the requests\.$/m],
+  [["schema", "--help"], /^epp schema: prints the JSON Schema.*\n$/],
+] as const)("epp %j prints the flags of the command", async (args, pattern) => {
+  const { code, out, err } = await epp(...args);
+  expect(out).toMatch(pattern);
+  expect([code, err]).toEqual([0, ""]);
 });
 
 test("help, version, plugins, schema and envoy-config print", async () => {

@@ -51,9 +51,12 @@ const sliceMs = 1;
 /** Speaks to the API server over HTTP/1.1 with kept-alive connections. */
 export class ApiClient {
   readonly #access: ClusterAccess;
+  readonly #userAgent: string;
 
-  constructor(access: ClusterAccess) {
+  /** `program`: what the API server's log calls the requests. */
+  constructor(access: ClusterAccess, program: string = "pointsman-epp") {
     this.#access = access;
+    this.#userAgent = program;
   }
 
   /** Where the credentials come from, for people. */
@@ -129,7 +132,7 @@ export class ApiClient {
       headers: {
         ...headers,
         accept: "application/json",
-        "user-agent": "pointsman-epp",
+        "user-agent": this.#userAgent,
         ...(bytes === undefined ? {} : { "content-type": "application/json", "content-length": bytes.length }),
       },
       ...(signal === undefined ? {} : { signal }),

@@ -7,6 +7,7 @@ export { KubernetesPool, type KubernetesPoolOptions, type NamedStore, type PoolO
 export { LeaderElection, type LeaderElectionOptions, type LeaseTimes, leaseName } from "./leader-election.ts";
 export { type AuthRefusal, type AuthRequest, MetricsAuth, type MetricsAuthOptions } from "./metrics-auth.ts";
 export type { Pod } from "./pod.ts";
+export { PoolHosts, type PoolHostsOptions } from "./pool-hosts.ts";
 export type { WatchStatus } from "./resource-watch.ts";
 export type { WatchLimits } from "./watch-limits.ts";
 export type { WatchEnvironment } from "./watch-set.ts";

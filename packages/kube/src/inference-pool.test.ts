@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { readInferencePool } from "./inference-pool.ts";
+import { poolVersion, readInferencePool } from "./inference-pool.ts";
 
-const pool = (spec: unknown, metadata: object = {}) =>
-  readInferencePool({ metadata: { name: "p", ...metadata }, spec });
+const pool = (spec: unknown, metadata: object = {}, group = "inference.networking.k8s.io") =>
+  readInferencePool({ metadata: { name: "p", ...metadata }, spec }, group);
 const selector = { matchLabels: { b: "2", a: "1" } };
 
 test("selector, ports in their order, protocol", () => {
@@ -26,4 +26,16 @@ test.each<[string, unknown]>([
   ["no port number", { selector, targetPorts: [{}] }],
 ])("what cannot be used is named: %s", (text, spec) => {
   expect(pool(spec)).toEqual({ problem: expect.stringContaining(text) });
+});
+
+test("pools of the former group have a flat selector and one port", () => {
+  const former = (spec: unknown) => pool(spec, {}, "inference.networking.x-k8s.io");
+  expect(poolVersion("inference.networking.x-k8s.io")).toBe("v1alpha2");
+  expect(former({ selector: { b: "2", a: "1" }, targetPortNumber: 8000 })).toEqual({
+    selector: "a=1,b=2",
+    targetPorts: [8000],
+    appProtocol: undefined,
+  });
+  expect(former({ selector, targetPortNumber: 8000 })).toEqual({ problem: expect.stringContaining("is empty") });
+  expect(former({ selector: { a: "1" } })).toEqual({ problem: expect.stringContaining("targetPortNumber") });
 });

@@ -12,18 +12,33 @@ export interface PoolSpec {
 
 const maxTargetPorts = 64;
 
+/** The group in which pools are of version v1alpha2, with a flat selector and one target port. */
+const formerGroup = "inference.networking.x-k8s.io";
+
+/** Version of InferencePools in an API group. */
+export function poolVersion(group: string): string {
+  return group === formerGroup ? "v1alpha2" : "v1";
+}
+
 /** Reads an InferencePool. Returns what is wrong with it as a text, `deleted` when somebody deletes it. */
-export function readInferencePool(object: JsonRecord): PoolSpec | "deleted" | { readonly problem: string } {
+export function readInferencePool(
+  object: JsonRecord,
+  group: string,
+): PoolSpec | "deleted" | { readonly problem: string } {
   if (asText(asRecord(object["metadata"])["deletionTimestamp"]) !== undefined) return "deleted";
   const spec = asRecord(object["spec"]);
-  const labels = Object.entries(asTexts(asRecord(spec["selector"])["matchLabels"]));
-  if (labels.length === 0) return { problem: "spec.selector.matchLabels is empty, which would select every pod" };
-  const listed = asList(spec["targetPorts"]);
+  const former = group === formerGroup;
+  const [selectorPath, portsPath] = former
+    ? ["spec.selector", "spec.targetPortNumber"]
+    : ["spec.selector.matchLabels", "spec.targetPorts"];
+  const labels = Object.entries(asTexts(former ? spec["selector"] : asRecord(spec["selector"])["matchLabels"]));
+  if (labels.length === 0) return { problem: `${selectorPath} is empty, which would select every pod` };
+  const listed = former ? [{ number: spec["targetPortNumber"] }] : asList(spec["targetPorts"]);
   const targetPorts = listed.slice(0, maxTargetPorts).map((port) => asRecord(port)["number"]);
-  if (targetPorts.length === 0) return { problem: "spec.targetPorts is empty" };
+  if (targetPorts.length === 0) return { problem: `${portsPath} is empty` };
   const wrong = targetPorts.find((port) => !isPort(port));
   if (wrong !== undefined || !targetPorts.every(isPort)) {
-    return { problem: `spec.targetPorts has ${JSON.stringify(wrong)}, which is no port number` };
+    return { problem: `${portsPath} has ${JSON.stringify(wrong)}, which is no port number` };
   }
   const selector = labels
     .map(([key, value]) => `${key}=${value}`)

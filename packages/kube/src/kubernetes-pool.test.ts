@@ -270,3 +270,81 @@ test("plugins hear of the objects they follow: all there are, that it is all, ch
   await until("the deletion came", () => events.length === 3);
   expect(events[2]).toEqual({ type: "delete", namespace: "ns", name: "a" });
 });
+
+/** A plugin that follows the pods of one app. */
+function podListener(app: string, events: string[]): { name: string; type: string; instance: KubernetesListener } {
+  const instance: KubernetesListener = {
+    watchedResource: () => ({ group: "", version: "v1", kind: "Pod", plural: "pods", labelSelector: `app=${app}` }),
+    resourceChanged: (event) => {
+      events.push(event.type === "addOrUpdate" ? `has ${event.object.metadata.name}` : event.type);
+    },
+  };
+  return { name: "listener", type: "listener", instance };
+}
+
+test("a plugin that joins knows what exists once that is awaited; one that leaves hears nothing more", async () => {
+  putPod("a");
+  putPod("b", { app: "y" });
+  putPool();
+  const [first, second]: [string[], string[]] = [[], []];
+  const [old, young] = [podListener("x", first), podListener("y", second)];
+  const pool = follow({ listeners: [old] });
+  await until("the first one knows", () => first.includes("synced"));
+  await pool.addListeners([old, young]);
+  expect([first, second]).toEqual([
+    ["has a", "synced"],
+    ["has b", "synced"],
+  ]);
+  // Of the same name, and nevertheless not the same.
+  pool.keepListeners([young]);
+  await until("the watches are open", () => api.watches === 5);
+  putPod("c");
+  putPod("d", { app: "y" });
+  await until("the second one hears of it", () => second.includes("has d"));
+  await serving("a:8000 c:8000");
+  expect(first).toEqual(["has a", "synced"]);
+  pool.keepListeners([]);
+  await until("its watch is over", () => api.watches === 4);
+});
+
+test("plugins that join before the start are followed from the start on", async () => {
+  putPod("a");
+  putPool();
+  const events: string[] = [];
+  const pool = new KubernetesPool({
+    client: new ApiClient(api.access()),
+    namespace: "ns",
+    origin: { kind: "InferencePool", name: "p", group: "inference.networking.k8s.io" },
+    endpoints: store,
+    onPool: () => {},
+    objectives: priorities,
+    rewrites: rules,
+    listeners: [],
+    clock: systemClock,
+    timers: realTimers,
+    random: () => 0.5,
+    logger: silentLogger,
+    metrics: noMetrics,
+  });
+  running.push(pool);
+  await pool.addListeners([podListener("x", events)]);
+  expect(api.requests).toEqual([]);
+  pool.start();
+  await until("it knows", () => events.includes("synced"));
+  expect(events).toEqual(["has a", "synced"]);
+});
+
+test("when one of several that join cannot say what it asks for, none of them is told", async () => {
+  putPod("a");
+  putPool();
+  const events: string[] = [];
+  const pool = follow();
+  await until("it is synced", () => pool.notSynced() === undefined);
+  const broken = podListener("x", []);
+  broken.instance.watchedResource = () => {
+    throw new Error("no idea");
+  };
+  await expect(pool.addListeners([podListener("x", events), broken])).rejects.toThrow("no idea");
+  await until("the watches are open", () => api.watches >= 4);
+  expect(events).toEqual([]);
+});

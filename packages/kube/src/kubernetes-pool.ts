@@ -5,10 +5,11 @@ import type {
   KubernetesListener,
   NamedPlugin,
 } from "@pointsman/core";
-import { type PoolSpec, readInferencePool } from "./inference-pool.ts";
-import { followForPlugin } from "./plugin-watch.ts";
+import type { PoolSpec } from "./inference-pool.ts";
+import { PluginWatches } from "./plugin-watch.ts";
 import { readPod } from "./pod.ts";
 import { PodEndpoints } from "./pod-endpoints.ts";
+import { PoolFollower } from "./pool-follower.ts";
 import { belongsTo, type PoolReference } from "./pool-reference.ts";
 import { readObjective } from "./read-objective.ts";
 import { readRewrite } from "./read-rewrite.ts";
@@ -57,8 +58,6 @@ const requestGroups = [
 ] as const;
 /** Longest time that the first lists of objectives and rules are waited for: without them requests have priority 0. */
 const requestObjectsWaitMs = 10_000;
-const pools = "inferencepools";
-const pods = "pods";
 const objectives = "inferenceobjectives";
 const rewrites = "inferencemodelrewrites";
 
@@ -67,14 +66,36 @@ export class KubernetesPool {
   readonly #options: KubernetesPoolOptions;
   readonly #watches: WatchSet;
   readonly #podEndpoints: PodEndpoints;
-  #pool: PoolSpec | undefined;
-  #podsKnown = false;
+  readonly #follower: PoolFollower;
+  readonly #plugins: PluginWatches;
+  #listeners: readonly NamedPlugin<KubernetesListener>[];
   #startedAtMs: number | undefined;
 
   constructor(options: KubernetesPoolOptions) {
     this.#options = options;
+    this.#listeners = options.listeners;
     this.#watches = new WatchSet(options);
-    this.#podEndpoints = new PodEndpoints(options.endpoints);
+    this.#plugins = new PluginWatches(this.#watches, options.namespace, options.logger);
+    const endpoints = new PodEndpoints(options.endpoints);
+    this.#podEndpoints = endpoints;
+    this.#follower = new PoolFollower({
+      watches: this.#watches,
+      namespace: options.namespace,
+      pods: {
+        get pods() {
+          return endpoints.pods;
+        },
+        upsert: (key, object) => endpoints.upsert(key, readPod(object)),
+        remove: (key) => endpoints.remove(key),
+        retain: (keep) => endpoints.retain(keep),
+        clear: () => endpoints.clear(),
+      },
+      onPool: (pool) => {
+        if (pool !== undefined) endpoints.setTargetPorts(pool.targetPorts);
+        options.onPool(pool);
+      },
+      logger: options.logger,
+    });
     const states = options.metrics.gauge({
       name: "llm_d_epp_kubernetes_pods",
       help: "Selected pods by what keeps them from requests; eligible: nothing does.",
@@ -91,15 +112,45 @@ export class KubernetesPool {
   /** Starts to follow everything. Never rejects: what cannot be had yet is tried on and on. */
   start(): void {
     if (this.#startedAtMs !== undefined) return;
-    const { origin, listeners, namespace, clock } = this.#options;
+    const { origin, clock } = this.#options;
     this.#startedAtMs = clock.now();
     if (origin.kind === "InferencePool") {
-      this.#followPool(origin);
+      this.#follower.follow(origin);
       this.#followRequestObjects(origin);
     } else {
-      this.#setPool({ selector: origin.selector, targetPorts: origin.targetPorts, appProtocol: undefined });
+      this.#follower.set({ selector: origin.selector, targetPorts: origin.targetPorts, appProtocol: undefined });
     }
-    for (const plugin of listeners) followForPlugin(plugin, namespace, this.#watches, this.#options.logger);
+    for (const plugin of this.#listeners) void this.#plugins.follow(plugin);
+  }
+
+  /**
+   * Tells more plugins of the objects they ask for; those that are told already are left alone. Resolves once the new ones
+   * have been told of everything that exists; at once before the start. Rejects, and tells none of them, when one cannot
+   * say what it asks for.
+   */
+  async addListeners(plugins: readonly NamedPlugin<KubernetesListener>[]): Promise<void> {
+    const known = new Set(this.#listeners.map(({ instance }) => instance));
+    const added = plugins.filter(({ instance }) => !known.has(instance));
+    if (this.#startedAtMs === undefined) {
+      this.#listeners = [...this.#listeners, ...added];
+      return;
+    }
+    const synced: Promise<void>[] = [];
+    try {
+      for (const plugin of added) synced.push(this.#plugins.follow(plugin));
+    } catch (thrown: unknown) {
+      for (const { instance } of added) this.#plugins.forget(instance);
+      throw thrown;
+    }
+    this.#listeners = [...this.#listeners, ...added];
+    await Promise.all(synced);
+  }
+
+  /** Tells only these plugins on. */
+  keepListeners(plugins: readonly NamedPlugin<KubernetesListener>[]): void {
+    const kept = new Set(plugins.map(({ instance }) => instance));
+    for (const { instance } of this.#listeners) if (!kept.has(instance)) this.#plugins.forget(instance);
+    this.#listeners = this.#listeners.filter(({ instance }) => kept.has(instance));
   }
 
   stop(): void {
@@ -109,8 +160,8 @@ export class KubernetesPool {
   /** Why requests cannot be served yet, `undefined` when they can. Losing contact later on is no reason. */
   notSynced(): string | undefined {
     if (this.#startedAtMs === undefined) return "Kubernetes is not followed yet";
-    if (this.#pool === undefined) return this.#poolMissing();
-    if (!this.#podsKnown) return `the pods are not known yet${this.#why(pods)}`;
+    const missing = this.#follower.missing();
+    if (missing !== undefined) return missing;
     if (this.#options.clock.now() - this.#startedAtMs > requestObjectsWaitMs) return undefined;
     for (const resource of [objectives, rewrites]) {
       const status = this.#watches.get(resource)?.status();
@@ -125,97 +176,9 @@ export class KubernetesPool {
     this.#updatePodStates();
   }
 
-  #poolMissing(): string {
-    const { origin, namespace } = this.#options;
-    const status = this.#watches.get(pools)?.status();
-    if (origin.kind !== "InferencePool" || status === undefined) return "the pool is not known yet";
-    if (status.absent) return `the API server does not know InferencePools of ${origin.group}/v1; install the CRD`;
-    return status.synced
-      ? `there is no InferencePool ${namespace}/${origin.name} that can be used`
-      : `the InferencePool ${namespace}/${origin.name} is not known yet${this.#why(pools)}`;
-  }
-
   #why(resource: string): string {
     const problem = this.#watches.get(resource)?.status().problem;
     return problem === undefined ? "" : `: ${problem}`;
-  }
-
-  #followPool({ name, group }: PoolReference): void {
-    const { namespace, logger } = this.#options;
-    this.#watches.follow({
-      resource: pools,
-      paths: [resourcePath({ group, version: "v1", plural: pools, namespace })],
-      fieldSelector: `metadata.name=${name}`,
-      sink: {
-        upsert: (object, identity) => {
-          if (identity.name !== name) return;
-          const pool = readInferencePool(object);
-          if (pool === "deleted") this.#dropPool("the pool is being deleted");
-          else if ("problem" in pool) {
-            logger.error(
-              { pool: identity.key, problem: pool.problem },
-              "the pool cannot be used; what was known of it stays",
-            );
-          } else this.#setPool(pool);
-        },
-        remove: (identity) => {
-          if (identity.name === name) this.#dropPool("the pool is gone");
-        },
-      },
-    });
-  }
-
-  #setPool(pool: PoolSpec): void {
-    const before = this.#pool;
-    this.#pool = pool;
-    const { selector, targetPorts, appProtocol } = pool;
-    this.#podEndpoints.setTargetPorts(targetPorts);
-    if (before?.selector !== selector) this.#followPods(selector);
-    const changed = before === undefined || JSON.stringify(before) !== JSON.stringify(pool);
-    if (!changed) return;
-    this.#options.logger.info(
-      { selector, targetPorts, appProtocol },
-      before === undefined ? "pool known" : "pool changed",
-    );
-    this.#options.onPool(pool);
-  }
-
-  #dropPool(why: string): void {
-    if (this.#pool === undefined) return;
-    this.#pool = undefined;
-    this.#podsKnown = false;
-    this.#watches.forget(pods);
-    const lost = this.#podEndpoints.pods;
-    this.#podEndpoints.clear();
-    this.#options.logger.warn({ pods: lost }, `${why}: no endpoints`);
-    this.#options.onPool(undefined);
-  }
-
-  #followPods(selector: string): void {
-    const { namespace } = this.#options;
-    // Endpoints of the former selector serve on until it is known who belongs to the new one.
-    let listed: Set<string> | undefined = new Set<string>();
-    const watch = this.#watches.follow({
-      resource: pods,
-      paths: [resourcePath({ group: "", version: "v1", plural: pods, namespace })],
-      labelSelector: selector,
-      skip: ["spec"],
-      sink: {
-        upsert: (object, { key }) => {
-          listed?.add(key);
-          this.#podEndpoints.upsert(key, readPod(object));
-        },
-        remove: ({ key }) => {
-          listed?.delete(key);
-          this.#podEndpoints.remove(key);
-        },
-      },
-    });
-    watch.onceSynced(() => {
-      this.#podEndpoints.retain(listed ?? new Set());
-      listed = undefined;
-      this.#podsKnown = true;
-    });
   }
 
   #followRequestObjects(pool: PoolReference): void {

@@ -11,13 +11,17 @@ export interface WatchEnvironment {
   readonly random: () => number;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
+  /** Before the names of the metrics; `llm_d_epp` when absent. */
+  readonly metricPrefix?: string;
   /** Times of the watches; tests shorten them. */
   readonly limits?: Partial<WatchLimits>;
 }
 
 export interface WatchRequest {
-  /** Name in logs and metrics, unique in the set. */
+  /** Name in logs and metrics. */
   readonly resource: string;
+  /** Tells the watch from the others of the set; the name when absent. */
+  readonly key?: string;
   readonly paths: readonly string[];
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
@@ -41,36 +45,36 @@ export class WatchSet {
 
   constructor(environment: WatchEnvironment) {
     this.#environment = environment;
-    const { metrics, timers } = environment;
+    const { metrics, timers, metricPrefix = "llm_d_epp" } = environment;
     const labelNames = ["resource"];
     this.#lists = metrics.counter({
-      name: "llm_d_epp_kubernetes_lists_total",
+      name: `${metricPrefix}_kubernetes_lists_total`,
       help: "Full lists of Kubernetes objects by reason: start, resync, expired, lost (a watch broke), failed (a list did).",
       labelNames: ["resource", "reason"],
     });
     this.#connected = metrics.gauge({
-      name: "llm_d_epp_kubernetes_connected",
+      name: `${metricPrefix}_kubernetes_connected`,
       help: "1 while a watch of the resource runs.",
       labelNames,
     });
     this.#ages = metrics.gauge({
-      name: "llm_d_epp_kubernetes_state_age_seconds",
+      name: `${metricPrefix}_kubernetes_state_age_seconds`,
       help: "Time since the state of the resource was last confirmed by the API server; absent before the first list.",
       labelNames,
     });
     this.#objects = metrics.gauge({
-      name: "llm_d_epp_kubernetes_objects",
+      name: `${metricPrefix}_kubernetes_objects`,
       help: "Objects of the resource that are followed.",
       labelNames,
     });
     this.#reminder = timers.every(reminderMs, () => this.#remind());
   }
 
-  /** Starts to follow a resource, in place of the one of the same name. */
+  /** Starts to follow a resource, in place of the one of the same key. */
   follow(request: WatchRequest): ResourceWatch {
     const { logger, client } = this.#environment;
-    const { resource } = request;
-    this.forget(resource);
+    const { resource, key = resource } = request;
+    this.forget(key);
     const watch: ResourceWatch = new ResourceWatch({
       ...request,
       ...this.#environment,
@@ -85,22 +89,24 @@ export class WatchSet {
         onBack: (awayMs) => logger.info({ resource, awayMs: rounded(awayMs) }, "contact with Kubernetes"),
       },
     });
-    this.#watches.set(resource, watch);
+    this.#watches.set(key, watch);
     watch.start();
     return watch;
   }
 
   /** Ends a watch. */
-  forget(resource: string): void {
-    const watch = this.#watches.get(resource);
+  forget(key: string): void {
+    const watch = this.#watches.get(key);
     if (watch === undefined) return;
     watch.stop();
-    this.#watches.delete(resource);
+    this.#watches.delete(key);
+    const { resource } = watch.status();
+    if (this.statuses().some((other) => other.resource === resource)) return;
     for (const family of [this.#connected, this.#ages, this.#objects]) family.remove(resource);
   }
 
-  get(resource: string): ResourceWatch | undefined {
-    return this.#watches.get(resource);
+  get(key: string): ResourceWatch | undefined {
+    return this.#watches.get(key);
   }
 
   statuses(): readonly WatchStatus[] {
@@ -118,7 +124,7 @@ export class WatchSet {
 
   stop(): void {
     this.#reminder.stop();
-    for (const resource of [...this.#watches.keys()]) this.forget(resource);
+    for (const key of [...this.#watches.keys()]) this.forget(key);
   }
 
   #remind(): void {

@@ -77,6 +77,55 @@ test("the state of the plugins is told by name, and a broken plugin breaks its o
   });
 });
 
+/** Asks the admin API as a script does. */
+async function ask(url: string, method: string, body: unknown, headers: Record<string, string> = {}) {
+  const response = await fetch(`${url}/pointsman.admin.v1.AdminService/${method}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+test("the admin API tells the same states in the order of the configuration, of one plugin when it is named", async () => {
+  const url = await serve({
+    clock: new FakeClock(0, 1_700_000_000_123),
+    plugins: () => [plugin("b", { dumpState: () => ({ entries: [1, null] }) }), plugin("a", {})],
+  });
+  const silent = { name: "a", type: "a-type", message: "plugin does not support state collection" };
+  expect(await ask(url, "GetPluginStates", {})).toEqual({
+    status: 200,
+    body: {
+      at: "2023-11-14T22:13:20.123Z",
+      plugins: [{ name: "b", type: "b-type", stateJson: '{"entries":[1,null]}' }, silent],
+    },
+  });
+  expect((await ask(url, "GetPluginStates", { name: "a" })).body["plugins"]).toEqual([silent]);
+  const unknown = await ask(url, "GetPluginStates", { name: "c" });
+  expect([unknown.status, unknown.body["message"]]).toEqual([404, 'no plugin is named "c"; there are b, a']);
+});
+
+test("the states of all plugins together are bounded", async () => {
+  const large = { dumpState: () => "é".repeat(500_000) };
+  const url = await serve({
+    plugins: () => [
+      ...Array.from({ length: 10 }, (_, i) => plugin(`p${i}`, large)),
+      plugin("small", { dumpState: () => 1 }),
+    ],
+  });
+  const { body } = await ask(url, "GetPluginStates", {});
+  const plugins = body["plugins"] as readonly { readonly stateJson?: string; readonly message?: string }[];
+  // 1,000,002 bytes each, of 8 MiB.
+  expect(plugins.map(({ stateJson }) => stateJson !== undefined)).toEqual([
+    ...new Array(8).fill(true),
+    ...[false, false, true],
+  ]);
+  expect(plugins[8]!.message).toContain("8388608 bytes");
+  expect((await ask(url, "GetPluginStates", { name: "p9" })).body["plugins"]).toMatchObject([
+    { name: "p9", stateJson: expect.stringContaining("é") },
+  ]);
+});
+
 test.each(["POST", "HEAD", "DELETE"])("%s of the plugins' state is refused with what is allowed", async (method) => {
   const response = await fetch(`${await serve()}/debug/plugins/state`, { method });
   expect([response.status, response.headers.get("allow")]).toEqual([405, "GET"]);
@@ -151,6 +200,7 @@ test("every path asks the authorizer first, the admin API too, and a failing one
     "/debug/pprof/",
     "/nothing",
     "/pointsman.admin.v1.AdminService/GetPool",
+    "/pointsman.admin.v1.AdminService/GetPluginStates",
   ];
   for (const path of paths) {
     const refused = await call(path);
@@ -159,4 +209,32 @@ test("every path asks the authorizer first, the admin API too, and a failing one
     expect((await call(path, "good")).status).toBe(path === "/nothing" ? 404 : 200);
   }
   expect(asked).toEqual(paths.flatMap((path) => [path, path, path]));
+});
+
+test("a metrics page that takes several pieces arrives whole, has no body for HEAD, and a reader that leaves is no error", async () => {
+  const metrics = createPrometheusMetrics({ processMetrics: false });
+  const family = metrics.counter({ name: "a_total", help: "A.", labelNames: ["x"] });
+  for (let i = 0; i < 200_000; i++) family.labels(`value ${i}`).inc();
+  const errors: string[] = [];
+  const logger = { ...silentLogger, error: (_fields: unknown, message: string) => errors.push(message) };
+  const url = await serve({ metrics, logger });
+  const page = await fetch(`${url}/metrics`);
+  expect(page.headers.get("content-type")).toBe(metrics.contentType);
+  expect(await page.text()).toBe(await metrics.page());
+  expect(await (await fetch(`${url}/metrics`, { method: "HEAD" })).text()).toBe("");
+  const left = await fetch(`${url}/metrics`);
+  const reader = left.body!.getReader();
+  await reader.read();
+  await reader.cancel();
+  expect(await (await fetch(`${url}/metrics`)).text()).toBe(await metrics.page());
+  expect(errors).toEqual([]);
+});
+
+test("figures that cannot be computed are a failed page, not half a page", async () => {
+  const metrics = createPrometheusMetrics({ processMetrics: false });
+  metrics.beforePage(() => {
+    throw new Error("no figures");
+  });
+  const url = await serve({ metrics });
+  expect((await fetch(`${url}/metrics`)).status).toBe(500);
 });

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { pipeline } from "node:stream/promises";
 import type { SecureContextOptions } from "node:tls";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   type AttributeKey,
@@ -18,7 +20,7 @@ import { AdminService } from "@pointsman/proto/admin";
 import type { PrometheusMetrics } from "@pointsman/telemetry";
 import type { Certificates } from "../process/certificate-files.ts";
 import { decisionMessage } from "./decision-message.ts";
-import { pluginStates } from "./plugin-states.ts";
+import { pluginStates, pluginStatesPage, timeText } from "./plugin-states.ts";
 import { ProfilePages, profilePrefix } from "./profile-pages.ts";
 
 /** Why a request is not served. */
@@ -95,6 +97,18 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
         getConfig() {
           const yaml = options.configYaml();
           return { yaml, hash: createHash("sha256").update(yaml).digest("hex") };
+        },
+        getPluginStates({ name }) {
+          const all = options.plugins();
+          const plugins = name === "" ? all : all.filter((plugin) => plugin.name === name);
+          if (name !== "" && plugins.length === 0) {
+            const names = all.map((plugin) => plugin.name).join(", ");
+            throw new ConnectError(`no plugin is named ${JSON.stringify(name)}; there are ${names}`, Code.NotFound);
+          }
+          return {
+            at: timeText(clock),
+            plugins: pluginStates(plugins).map(({ told, ...plugin }) => ({ ...plugin, ...told })),
+          };
         },
       });
     },
@@ -197,8 +211,8 @@ async function serveHttp(
     send(405, "text/plain", "only GET is allowed\n", { allow: methods.join(", ") });
     return;
   }
-  if (path === "/metrics") send(200, options.metrics.contentType, await options.metrics.page());
-  else if (path === statePath) send(200, "application/json", pluginStates(options.plugins(), options.clock));
+  if (path === "/metrics") await sendMetrics(request, response, options.metrics);
+  else if (path === statePath) send(200, "application/json", pluginStatesPage(options.plugins(), options.clock));
   else if (profile !== undefined) {
     const left = new AbortController();
     response.on("close", () => left.abort());
@@ -209,5 +223,21 @@ async function serveHttp(
     );
     const disposition = fileName === undefined ? undefined : `attachment; filename="${fileName}"`;
     send(status, contentType, body, disposition === undefined ? {} : { "content-disposition": disposition });
+  }
+}
+
+/** Sends the page piece by piece: with many models or tenants it is large, and whoever reads it may be slow. */
+async function sendMetrics(request: HttpRequest, response: HttpResponse, metrics: PrometheusMetrics): Promise<void> {
+  const pieces = metrics.pieces();
+  response.writeHead(200, { "content-type": metrics.contentType });
+  if (request.method === "HEAD") {
+    response.end();
+    return;
+  }
+  try {
+    await pipeline(pieces, response);
+  } catch (thrown: unknown) {
+    if (!response.destroyed) throw thrown;
+    // The reader left.
   }
 }

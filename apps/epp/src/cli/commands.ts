@@ -1,5 +1,9 @@
+import type { FlagSpec } from "../flags/flag-table.ts";
+
 /** A command of the program. */
 export interface Command {
+  /** What `--help` after its name lists; the help of the whole program when absent. */
+  readonly flags?: readonly FlagSpec[];
   /** Runs with the arguments after the command's name; resolves to the exit code. */
   run(args: readonly string[]): Promise<number>;
 }
@@ -40,6 +44,13 @@ export const commands: ReadonlyMap<string, LazyCommand> = new Map<string, LazyCo
     {
       summary: "asks a running picker why recent requests went where: epp explain [-n 5] [--request-id ID] [--json]",
       load: async () => (await import("./explain.ts")).explainCommand,
+    },
+  ],
+  [
+    "state",
+    {
+      summary: "asks a running picker what its plugins tell of their state: epp state [--plugin NAME] [--json]",
+      load: async () => (await import("./state.ts")).stateCommand,
     },
   ],
   [

@@ -1,22 +1,15 @@
 import { toJson } from "@bufbuild/protobuf";
-import { createClient } from "@connectrpc/connect";
-import { createConnectTransport } from "@connectrpc/connect-node";
-import { errorText } from "@pointsman/core";
-import { AdminService, ListDecisionsResponseSchema } from "@pointsman/proto/admin";
-import { flagTable } from "../flags/flag-table.ts";
+import { ListDecisionsResponseSchema } from "@pointsman/proto/admin";
+import { adminFlags } from "../flags/admin-flags.ts";
+import type { FlagSpec } from "../flags/flag-table.ts";
+import { adminFailure, connectAdmin } from "./admin-client.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode, print } from "./output.ts";
 import { parseOnly } from "./parse-only.ts";
 import { renderDecision } from "./render-decision.ts";
 
-const explainFlags = [
-  {
-    name: "address",
-    kind: "string",
-    default: "",
-    help: "Metrics address of the picker; 127.0.0.1 and --metrics-port when empty.",
-  },
-  flagTable.find((flag) => flag.name === "metrics-port")!,
+const explainFlags: readonly FlagSpec[] = [
+  ...adminFlags,
   {
     name: "limit",
     short: "n",
@@ -28,29 +21,28 @@ const explainFlags = [
   },
   { name: "request-id", kind: "string", default: "", help: "Only the request of this id." },
   { name: "json", kind: "boolean", default: "false", help: "Print JSON." },
-] as const;
+];
 
 export const explainCommand: Command = {
+  flags: explainFlags,
   async run(args) {
     const flags = parseOnly("explain", args, explainFlags);
     if (flags === undefined) return exitCode.badInput;
-    const address = String(flags.values.get("address")) || `127.0.0.1:${flags.values.get("metrics-port")}`;
     const requestId = String(flags.values.get("request-id"));
-    const client = createClient(
-      AdminService,
-      createConnectTransport({ baseUrl: `http://${address}`, httpVersion: "1.1" }),
-    );
-    let answer: Awaited<ReturnType<typeof client.listDecisions>>;
+    const admin = connectAdmin(flags, process.env);
+    if ("problems" in admin) {
+      for (const problem of admin.problems) complain(`epp explain: ${problem}`);
+      return exitCode.badInput;
+    }
+    for (const warning of admin.warnings) complain(`epp explain: ${warning}`);
+    let answer: Awaited<ReturnType<typeof admin.client.listDecisions>>;
     try {
-      answer = await client.listDecisions(
+      answer = await admin.client.listDecisions(
         { limit: Number(flags.values.get("limit")), requestId },
         { timeoutMs: 10_000 },
       );
     } catch (thrown: unknown) {
-      complain(
-        `epp explain: no answer from http://${address}: ${errorText(thrown)}. ` +
-          "Is the picker running, and is that its --metrics-port?",
-      );
+      complain(`epp explain: ${adminFailure(admin.url, thrown)}`);
       return exitCode.failed;
     }
     if (flags.values.get("json") === true) {

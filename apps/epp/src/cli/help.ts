@@ -1,4 +1,4 @@
-import { flagTable } from "../flags/flag-table.ts";
+import { type FlagSpec, flagTable } from "../flags/flag-table.ts";
 import { type Command, commands } from "./commands.ts";
 import { exitCode, print } from "./output.ts";
 
@@ -7,14 +7,24 @@ export const helpCommand: Command = {
     const names = [...commands].filter(([name]) => !name.startsWith("-"));
     print("Usage: epp [command] [flags]\n\nCommands (serve when none is given):");
     for (const [name, command] of names) print(`  ${name.padEnd(14)} ${command.summary}`);
-    print("\nFlags of serve:");
-    for (const flag of flagTable) {
-      if (flag.status === "removed" || flag.name.startsWith("zap-")) continue;
-      const name = flag.short === undefined ? `    --${flag.name}` : `-${flag.short}, --${flag.name}`;
-      const shown = flag.default === "" ? "" : ` (default ${flag.default})`;
-      const note = flag.status === undefined ? "" : ` [${flag.status}: ${flag.note}]`;
-      print(`  ${name.padEnd(42)} ${flag.help}${shown}${note}`);
-    }
+    print("\n`epp COMMAND --help` lists the flags of a command. Flags of serve:");
+    printFlags(flagTable.filter(({ name, status }) => status !== "removed" && !name.startsWith("zap-")));
     return exitCode.ok;
   },
 };
+
+/** Prints what a command does and its flags. */
+export function printCommandHelp(name: string, flags: readonly FlagSpec[]): void {
+  print(`epp ${name}: ${commands.get(name)?.summary}${flags.length === 0 ? "" : "\n"}`);
+  printFlags(flags);
+}
+
+function printFlags(flags: readonly FlagSpec[]): void {
+  const names = flags.map(({ name, short }) => (short === undefined ? `    --${name}` : `-${short}, --${name}`));
+  const width = Math.max(...names.map(({ length }) => length));
+  for (const [i, { default: standard, help, status, note }] of flags.entries()) {
+    // A boolean that is off needs no word; one that is on does.
+    const shown = standard === "" || standard === "false" ? "" : ` (default ${standard})`;
+    print(`  ${names[i]!.padEnd(width)}  ${help}${shown}${status === undefined ? "" : ` [${status}: ${note}]`}`);
+  }
+}

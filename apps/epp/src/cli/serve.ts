@@ -1,5 +1,5 @@
 import { formatProblem, type PluginGraph } from "@pointsman/config";
-import { errorText, type Logger, systemClock } from "@pointsman/core";
+import { createTimers, errorText, type Logger, systemClock } from "@pointsman/core";
 import { Datastore, ObjectiveStore, RewriteStore } from "@pointsman/datastore";
 import { createLogger, createPrometheusMetrics, type PrometheusMetrics } from "@pointsman/telemetry";
 import type { Tracing } from "@pointsman/tracing";
@@ -10,7 +10,6 @@ import { type EppParts, EppProcess } from "../process/epp-process.ts";
 import { tellReadiness } from "../process/kubernetes-readiness.ts";
 import { loadGraph } from "../process/load-graph.ts";
 import { loadTracing } from "../process/load-tracing.ts";
-import { createTimers } from "../process/process-timers.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode } from "./output.ts";
 import { eppVersion } from "./version.ts";
@@ -48,7 +47,13 @@ export const serveCommand: Command = {
       if (problem.severity === "error") complain(formatProblem(problem));
       else
         logger.warn(
-          { code: problem.code, file: problem.file, line: problem.line, column: problem.column },
+          {
+            code: problem.code,
+            file: problem.file,
+            line: problem.line,
+            column: problem.column,
+            help: problem.help,
+          },
           problem.message,
         );
     }
@@ -60,7 +65,7 @@ export const serveCommand: Command = {
           "or add a file-discovery plugin and dataLayer.discovery to the configuration.",
       );
       await graph.dispose();
-      return exitCode.failed;
+      return exitCode.badInput;
     }
     let tracing: Tracing | undefined;
     let kubernetes: Pick<EppParts, "kubernetes" | "objectives" | "rewrites"> | undefined;

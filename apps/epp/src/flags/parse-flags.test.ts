@@ -25,6 +25,8 @@ test.each([
   [["--grpc-port", "9100"], "grpc-port", 9100],
   [["--grpc-port=9100"], "grpc-port", 9100],
   [["--grpc-port=1", "--grpc-port=2"], "grpc-port", 2],
+  [["--endpoint-target-ports=1,2"], "endpoint-target-ports", ["1", "2"]],
+  [["--endpoint-target-ports=1,2", "--endpoint-target-ports=3"], "endpoint-target-ports", ["1", "2", "3"]],
   [["--secure-serving=false"], "secure-serving", false],
   [["--health-checking"], "health-checking", true],
   [["-v", "5"], "v", 5],
@@ -69,12 +71,27 @@ test.each([
   ["1k", 1000],
   ["1.5Ki", 1536],
   ["100b", 100],
-  ["0", undefined],
-  ["3Gi", undefined],
+  ["0", 0],
+  ["3Gi", 3 * 2 ** 30],
+  ["1e6", 1_000_000],
+  ["2E3", 2000],
+  ["2E", 2e18],
+  [" 1Ti ", 2 ** 40],
+  ["9Ei", undefined],
+  ["1e99", undefined],
   ["-1Mi", undefined],
+  ["1mB", undefined],
+  ["B", undefined],
+  ["1KB", undefined],
   ["10 MiB", undefined],
 ])("the size %s is %s bytes", (text, bytes) => {
   expect(parseSize(text)).toBe(bytes);
+});
+
+test("sizes above what one message can have are cut to it, and 0 is the default where the empty text is", () => {
+  expect(values("--grpc-max-recv-msg-size=10Gi").get("grpc-max-recv-msg-size")).toBe(2 ** 31 - 1);
+  expect(values("--grpc-max-recv-msg-size=0").get("grpc-max-recv-msg-size")).toBeUndefined();
+  expect(problems("--max-request-body-size=0")).toHaveLength(1);
 });
 
 function options(args: readonly string[], environment: Record<string, string> = {}) {

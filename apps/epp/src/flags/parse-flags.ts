@@ -12,6 +12,9 @@ export interface ParsedFlags {
   readonly positional: readonly string[];
 }
 
+/** Nothing larger can be received or sent in one piece. */
+const largestBytes = 2 ** 31 - 1;
+
 export type FlagValue = string | number | boolean | readonly string[] | undefined;
 
 /** The result, or every problem of the command line. */
@@ -19,7 +22,7 @@ export type FlagOutcome = ParsedFlags | { readonly problems: readonly string[] }
 
 /**
  * Parses a command line as Go's pflag does: `--name value`, `--name=value`, `-v 4`, `-v4`, booleans without a value or
- * with `=false`; the last of several wins; `--` ends the flags.
+ * with `=false`; the last of several wins, and lists add up; `--` ends the flags.
  */
 export function parseFlags(args: readonly string[], table: readonly FlagSpec[] = flagTable): FlagOutcome {
   const specs = new Map(table.map((spec) => [spec.name, spec]));
@@ -44,7 +47,7 @@ export function parseFlags(args: readonly string[], table: readonly FlagSpec[] =
     if (spec === undefined) {
       const near = nearestName(shown.replace(/^-+/, ""), [...specs.keys()]);
       problems.push(
-        `unknown flag ${shown}${near === undefined ? "" : `; did you mean --${near}?`} See --help for all flags.`,
+        `unknown flag ${shown}${near === undefined ? "." : `; did you mean --${near}?`} See --help for all flags.`,
       );
       continue;
     }
@@ -57,6 +60,7 @@ export function parseFlags(args: readonly string[], table: readonly FlagSpec[] =
         continue;
       }
     }
+    const earlier = given.has(spec.name) ? values.get(spec.name) : undefined;
     given.add(spec.name);
     if (spec.status === "removed") {
       problems.push(`flag --${spec.name} was removed: ${spec.note}`);
@@ -66,7 +70,8 @@ export function parseFlags(args: readonly string[], table: readonly FlagSpec[] =
     if (parsed.problem !== undefined) problems.push(`flag --${spec.name}: ${parsed.problem}`);
     else if (spec.status === "unavailable" && text !== spec.default) {
       problems.push(`flag --${spec.name}=${text} cannot be honoured: ${spec.note}`);
-    } else values.set(spec.name, parsed.value);
+    } else
+      values.set(spec.name, isList(earlier) && isList(parsed.value) ? [...earlier, ...parsed.value] : parsed.value);
   }
   if (problems.length > 0) return { problems };
   for (const name of given) {
@@ -90,6 +95,10 @@ function find(
   // `-v4` as well as `-v=4` and `-v 4`.
   const rest = arg.slice(2);
   return { spec: short, inline: rest === "" ? undefined : rest.replace(/^=/, ""), shown };
+}
+
+function isList(value: FlagValue): value is readonly string[] {
+  return Array.isArray(value);
 }
 
 function describeKind(spec: FlagSpec): string {
@@ -135,8 +144,10 @@ function parseValue(spec: FlagSpec, text: string): { value: FlagValue; problem?:
     }
     case "size": {
       if (text === "") return { value: undefined };
-      const value = parseSize(text);
-      return value === undefined ? wrong() : { value };
+      const bytes = parseSize(text);
+      // Where there is a default for the empty text, 0 means that, too.
+      if (bytes === 0 && spec.default === "") return { value: undefined };
+      return bytes === undefined || bytes === 0 ? wrong() : { value: Math.min(bytes, largestBytes) };
     }
   }
 }

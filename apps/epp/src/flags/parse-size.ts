@@ -1,20 +1,19 @@
-const unitBytes: Readonly<Record<string, number>> = {
-  "": 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-};
+/** Suffixes of Kubernetes quantities; those below 1 make no sense for bytes. */
+const unitBytes: ReadonlyMap<string, number> = new Map([
+  ...["", "k", "M", "G", "T", "P", "E"].map((unit, power): [string, number] => [unit, 1000 ** power]),
+  ...["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].map((unit, power): [string, number] => [unit, 1024 ** (power + 1)]),
+]);
 
-/** Largest message size that gRPC can carry. */
-const maxBytes = 2 ** 31 - 1;
-
-/** Parses a Kubernetes quantity of bytes with an optional final `B` (`10MiB`, `64M`, `1000`); `undefined` when it is none. */
+/**
+ * Parses a Kubernetes quantity of bytes with an optional final `B` (`10MiB`, `64M`, `1e6`, `1000`), rounded up;
+ * `undefined` when it is none, is below 0 or exceeds 64 bits.
+ */
 export function parseSize(text: string): number | undefined {
-  const parts = /^\+?(\d+(?:\.\d+)?)(Ki|Mi|Gi|k|M|G|)[Bb]?$/.exec(text);
+  const parts = /^\+?(\d+\.?\d*|\.\d+)(?:([kMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,2}))?$/.exec(
+    text.trim().replace(/[Bb]$/, ""),
+  );
   if (parts === null) return undefined;
-  const bytes = Math.ceil(Number(parts[1]) * unitBytes[parts[2]!]!);
-  return bytes > 0 && bytes <= maxBytes ? bytes : undefined;
+  const [, number, unit = "", exponent = "0"] = parts;
+  const bytes = Math.ceil(Number(`${number}e${exponent}`) * unitBytes.get(unit)!);
+  return bytes < 2 ** 63 ? bytes : undefined;
 }

@@ -62,7 +62,9 @@ export class ConfigReload {
       text = await readFile(file, "utf8");
     } catch (thrown: unknown) {
       // For the moment of a replacement there may be no file; a longer absence is told once.
-      if (!this.#unreadable) logger.warn({ file, problem: errorText(thrown) }, "configuration file cannot be read");
+      if (!this.#unreadable) {
+        logger.warn({ file, problem: errorText(thrown) }, "configuration file cannot be read; the last good one stays");
+      }
       this.#unreadable = true;
       return;
     }
@@ -88,14 +90,17 @@ export class ConfigReload {
       const loaded = await this.#options.load();
       if ("unreadable" in loaded) return loaded.unreadable;
       const { graph, effective, problems } = loaded;
-      for (const { severity, code, file, line, column, message } of problems) {
-        logger[severity === "error" ? "error" : "warn"]({ code, file, line, column }, message);
+      for (const { severity, code, file, line, column, message, help } of problems) {
+        logger[severity === "error" ? "error" : "warn"]({ code, file, line, column, help }, message);
       }
       if (this.#watch.stopped) {
         await graph?.dispose();
         return undefined;
       }
-      if (graph === undefined || effective === undefined) return `${problems.length} problems`;
+      if (graph === undefined || effective === undefined) {
+        const errors = problems.filter(({ severity }) => severity === "error").length;
+        return errors === 1 ? "1 error" : `${errors} errors`;
+      }
       return await this.#options.use(graph, effective);
     } catch (thrown: unknown) {
       return errorText(thrown);

@@ -1,5 +1,6 @@
 import type { EffectiveConfig, PluginGraph } from "@pointsman/config";
 import {
+  createTimers,
   DecisionLog,
   EppError,
   errorText,
@@ -8,6 +9,7 @@ import {
   type MetricsRegistry,
   type ModelRewrites,
   type Objectives,
+  type OwnedTimers,
   SchedulerAttempts,
   systemClock,
 } from "@pointsman/core";
@@ -23,6 +25,7 @@ import { createHttpProxy, type HttpProxy } from "@pointsman/http-proxy";
 import type { PrometheusMetrics } from "@pointsman/telemetry";
 import type { Tracing } from "@pointsman/tracing";
 import { type AdminServer, createAdminServer } from "../admin/admin-server.ts";
+import { eppVersion } from "../cli/version.ts";
 import type { ServeOptions } from "../flags/serve-options.ts";
 import { type CertificateFiles, type Certificates, readCertificates } from "./certificate-files.ts";
 import { CertificateWatch } from "./certificate-watch.ts";
@@ -34,7 +37,6 @@ import { GraphRuntime, type RuntimeEnvironment } from "./graph-runtime.ts";
 import { GraphSuccession } from "./graph-succession.ts";
 import type { Kubernetes } from "./kubernetes.ts";
 import { createPoolGauges } from "./pool-gauges.ts";
-import { createTimers, type OwnedTimers } from "./process-timers.ts";
 import { withStreamMetrics } from "./stream-metrics.ts";
 
 /** Time for open requests after the drain window; with it and the stop, a pod's grace period of 130 s is enough. */
@@ -152,6 +154,7 @@ export class EppProcess {
       new GraphRuntime(graph, this.#parts.effective, environment),
       environment,
       found?.sink,
+      kubernetes,
     );
     this.#graphs = graphs;
     // Plugins are disposed after everything that calls them.
@@ -379,7 +382,9 @@ async function listen<T>(flag: string, port: number, start: () => Promise<T>): P
   try {
     return await start();
   } catch (thrown: unknown) {
-    throw new EppError("EPP_PORT_UNAVAILABLE", `--${flag}=${port}: cannot listen: ${errorText(thrown)}`, {
+    // The proxy says "cannot listen", too; what the system said is enough.
+    const reason = thrown instanceof EppError && thrown.code === "EPP_HTTP_PROXY_LISTEN" ? thrown.cause : thrown;
+    throw new EppError("EPP_PORT_UNAVAILABLE", `--${flag}=${port}: cannot listen: ${errorText(reason)}`, {
       cause: thrown,
     });
   }
@@ -388,6 +393,6 @@ async function listen<T>(flag: string, port: number, start: () => Promise<T>): P
 function infoMetric(metrics: MetricsRegistry): void {
   metrics
     .gauge({ name: "llm_d_epp_info", help: "Build of the endpoint picker.", labelNames: ["commit", "build_ref"] })
-    .labels("", "pointsman")
+    .labels("", eppVersion())
     .set(1);
 }

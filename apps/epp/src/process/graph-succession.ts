@@ -1,20 +1,32 @@
 import type { EffectiveConfig, PluginGraph } from "@pointsman/config";
-import { type Gauge, hasRole, type PluginInstance, type RequestPolicySink } from "@pointsman/core";
+import type { Gauge, RequestPolicySink } from "@pointsman/core";
 import { DiscoverySink } from "./discovery-sink.ts";
 import { GraphRuntime, type RuntimeEnvironment } from "./graph-runtime.ts";
+import type { Kubernetes } from "./kubernetes.ts";
+
+/** Who tells plugins of Kubernetes objects. */
+export type KubernetesListeners = Pick<Kubernetes, "addListeners" | "keepListeners">;
 
 /** The plugin graph at work, and how another one follows it. */
 export class GraphSuccession {
   readonly #environment: RuntimeEnvironment;
   readonly #policies: RequestPolicySink | undefined;
+  readonly #kubernetes: KubernetesListeners | undefined;
   readonly #discovered: DiscoverySink;
   /** Graphs that requests in flight still use. */
   readonly #retiring: Map<GraphRuntime, Promise<void>> = new Map();
   readonly #info: (hash: string) => Gauge;
   #current: GraphRuntime;
+  #stopped = false;
 
-  constructor(first: GraphRuntime, environment: RuntimeEnvironment, policies: RequestPolicySink | undefined) {
+  constructor(
+    first: GraphRuntime,
+    environment: RuntimeEnvironment,
+    policies: RequestPolicySink | undefined,
+    kubernetes: KubernetesListeners | undefined,
+  ) {
     this.#current = first;
+    this.#kubernetes = kubernetes;
     this.#environment = environment;
     this.#policies = policies;
     this.#discovered = new DiscoverySink(environment.datastore);
@@ -49,15 +61,23 @@ export class GraphSuccession {
     }
     const next = new GraphRuntime(graph, effective, this.#environment);
     try {
+      // They know what exists before the first request asks them.
+      await this.#kubernetes?.addListeners(graph.plugins);
       if (graph.discovery !== undefined && graph.discovery.instance !== before.graph.discovery?.instance) {
         await this.#discover(graph);
       }
     } catch (thrown: unknown) {
+      this.#kubernetes?.keepListeners(before.graph.plugins);
       await graph.dispose();
       throw thrown;
     }
+    if (this.#stopped) {
+      await graph.dispose();
+      return "the process is not running";
+    }
     next.start(before);
     this.#current = next;
+    this.#kubernetes?.keepListeners(graph.plugins);
     this.#info(before.configHash).set(0);
     this.#info(next.configHash).set(1);
     const retired = before.retire().finally(() => this.#retiring.delete(before));
@@ -67,6 +87,7 @@ export class GraphSuccession {
 
   /** Stops the graph at work and those that requests still use. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await Promise.all([this.#current, ...this.#retiring.keys()].map((runtime) => runtime.stop()));
   }
 
@@ -82,12 +103,6 @@ export class GraphSuccession {
 function needsRestart(before: PluginGraph, next: PluginGraph): string | undefined {
   if ((before.discovery === undefined) !== (next.discovery === undefined)) {
     return "endpoints from Kubernetes instead of a discovery plugin, or the other way round, need a restart";
-  }
-  const listeners = ({ plugins }: PluginGraph): ReadonlySet<PluginInstance> =>
-    new Set(plugins.flatMap(({ instance }) => (hasRole(instance, "kubernetesListener") ? [instance] : [])));
-  const [old, young] = [listeners(before), listeners(next)];
-  if (old.size !== young.size || [...old].some((instance) => !young.has(instance))) {
-    return "a plugin that follows objects of Kubernetes cannot be added, removed or changed without a restart";
   }
   return undefined;
 }

@@ -1,11 +1,17 @@
 import type { IncomingMessage } from "node:http";
-import { hasRole, type Logger, type NamedPlugin, systemClock } from "@pointsman/core";
+import {
+  createTimers,
+  hasRole,
+  type KubernetesListener,
+  type Logger,
+  type NamedPlugin,
+  systemClock,
+} from "@pointsman/core";
 import type { Datastore, ObjectiveStore, RewriteStore } from "@pointsman/datastore";
 import { ApiClient, findAccess, KubernetesPool, LeaderElection, leaseName, MetricsAuth } from "@pointsman/kube";
 import type { PrometheusMetrics } from "@pointsman/telemetry";
 import type { AdminRefusal } from "../admin/admin-server.ts";
 import type { KubernetesOptions } from "../flags/kubernetes-options.ts";
-import { createTimers } from "./process-timers.ts";
 
 export interface KubernetesParts {
   readonly kubernetes: KubernetesOptions;
@@ -28,6 +34,13 @@ export interface KubernetesParts {
 export interface Kubernetes {
   /** Starts to follow the pool and to stand for election. `lost`: this replica led and must end. */
   start(lost: () => void): void;
+  /**
+   * Starts to tell plugins of a configuration that is to take over of the objects they ask for. Resolves once they know
+   * what exists, or after 5 s without that: they hear of the rest as it comes.
+   */
+  addListeners(plugins: readonly NamedPlugin[]): Promise<void>;
+  /** Tells only the plugins of a configuration on. */
+  keepListeners(plugins: readonly NamedPlugin[]): void;
   /** Why requests cannot be served yet, `undefined` when they can. */
   notSynced(): string | undefined;
   appProtocol(): string | undefined;
@@ -38,6 +51,15 @@ export interface Kubernetes {
   /** Gives leadership back; the pool is followed on. */
   release(): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** Longest wait of a configuration for the objects that its plugins ask for. */
+const listenersWaitMs = 5000;
+
+function listenersOf(plugins: readonly NamedPlugin[]): readonly NamedPlugin<KubernetesListener>[] {
+  return plugins.flatMap(({ name, type, instance }) =>
+    hasRole(instance, "kubernetesListener") ? [{ name, type, instance }] : [],
+  );
 }
 
 /** Connects a process with Kubernetes. Rejects when there are no credentials; an API server that is away is waited for. */
@@ -65,9 +87,7 @@ export async function connectKubernetes(parts: KubernetesParts): Promise<Kuberne
     },
     objectives,
     rewrites,
-    listeners: plugins.flatMap(({ name, type, instance }) =>
-      hasRole(instance, "kubernetesListener") ? [{ name, type, instance }] : [],
-    ),
+    listeners: listenersOf(plugins),
   });
 
   const leader = metrics
@@ -102,6 +122,21 @@ export async function connectKubernetes(parts: KubernetesParts): Promise<Kuberne
       if (election === undefined || parts.populateStandbys) pool.start();
       election?.start();
     },
+    async addListeners(added) {
+      let timer: { stop(): void } | undefined;
+      const tooLate = new Promise<void>((resolve) => {
+        timer = timers.after(listenersWaitMs, () => {
+          logger.warn({}, "objects that plugins ask for are not known yet; the configuration takes over without them");
+          resolve();
+        });
+      });
+      try {
+        await Promise.race([pool.addListeners(listenersOf(added)), tooLate]);
+      } finally {
+        timer?.stop();
+      }
+    },
+    keepListeners: (kept) => pool.keepListeners(listenersOf(kept)),
     notSynced: () => pool.notSynced(),
     appProtocol: () => appProtocol,
     ...(election === undefined ? {} : { leading: () => election.leading }),

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file pointsman/admin/v1/admin.proto.
  */
 export const file_pointsman_admin_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("Ch5wb2ludHNtYW4vYWRtaW4vdjEvYWRtaW4ucHJvdG8SEnBvaW50c21hbi5hZG1pbi52MSIQCg5HZXRQb29sUmVxdWVzdCJnCg9HZXRQb29sUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSMwoJZW5kcG9pbnRzGAMgAygLMiAucG9pbnRzbWFuLmFkbWluLnYxLlBvb2xFbmRwb2ludCLdAQoMUG9vbEVuZHBvaW50EgoKAmlkGAEgASgJEhEKCWhvc3RfcG9ydBgCIAEoCRIUCgxyZWFjaGFiaWxpdHkYAyABKAkSPAoGbGFiZWxzGAQgAygLMiwucG9pbnRzbWFuLmFkbWluLnYxLlBvb2xFbmRwb2ludC5MYWJlbHNFbnRyeRIrCgdzaWduYWxzGAUgAygLMhoucG9pbnRzbWFuLmFkbWluLnYxLlNpZ25hbBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlQKBlNpZ25hbBIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgJSACIAQESEwoGYWdlX21zGAMgASgBSAGIAQFCCAoGX3ZhbHVlQgkKB19hZ2VfbXMiOQoUTGlzdERlY2lzaW9uc1JlcXVlc3QSDQoFbGltaXQYASABKA0SEgoKcmVxdWVzdF9pZBgCIAEoCSJIChVMaXN0RGVjaXNpb25zUmVzcG9uc2USLwoJZGVjaXNpb25zGAEgAygLMhwucG9pbnRzbWFuLmFkbWluLnYxLkRlY2lzaW9uIvkCCghEZWNpc2lvbhIQCghzZXF1ZW5jZRgBIAEoBBISCgpyZXF1ZXN0X2lkGAIgASgJEgoKAmF0GAMgASgJEg0KBW1vZGVsGAQgASgJEhQKDHRhcmdldF9tb2RlbBgFIAEoCRIQCghwcmlvcml0eRgGIAEoBRITCgtmYWlybmVzc19pZBgHIAEoCRIaCg1wcm9tcHRfdG9rZW5zGAggASgESACIAQESFwoPa25vd25fZW5kcG9pbnRzGAkgASgNEikKBnN0YWdlcxgKIAMoCzIZLnBvaW50c21hbi5hZG1pbi52MS5TdGFnZRItCghwcm9maWxlcxgLIAMoCzIbLnBvaW50c21hbi5hZG1pbi52MS5Qcm9maWxlEg8KB291dGNvbWUYDCABKAkSGAoLaHR0cF9zdGF0dXMYDSABKA1IAYgBARITCgtkdXJhdGlvbl9tcxgOIAEoAUIQCg5fcHJvbXB0X3Rva2Vuc0IOCgxfaHR0cF9zdGF0dXMiJAoGUGx1Z2luEgwKBG5hbWUYASABKAkSDAoEdHlwZRgCIAEoCSKgAQoFU3RhZ2USDQoFc3RhZ2UYASABKAkSKgoGcGx1Z2luGAIgASgLMhoucG9pbnRzbWFuLmFkbWluLnYxLlBsdWdpbhITCgtkdXJhdGlvbl9tcxgDIAEoARIWCglyZW1haW5pbmcYBCABKA1IAIgBARIPCgdwcm9ibGVtGAUgASgJEhAKCHByb2ZpbGVzGAYgAygJQgwKCl9yZW1haW5pbmciwQIKB1Byb2ZpbGUSDwoHcHJvZmlsZRgBIAEoCRIPCgdwcmltYXJ5GAIgASgIEisKB2ZpbHRlcnMYAyADKAsyGi5wb2ludHNtYW4uYWRtaW4udjEuRmlsdGVyEjEKCmNhbmRpZGF0ZXMYBCADKAsyHS5wb2ludHNtYW4uYWRtaW4udjEuQ2FuZGlkYXRlEioKBnBpY2tlchgFIAEoCzIaLnBvaW50c21hbi5hZG1pbi52MS5QbHVnaW4SDwoHdGFyZ2V0cxgGIAMoCRIOCgZ3aW5uZXIYByABKAkSEQoJcnVubmVyX3VwGAggASgJEg0KBWVycm9yGAkgASgJEjQKDHBsdWdpbl90aW1lcxgKIAMoCzIeLnBvaW50c21hbi5hZG1pbi52MS5QbHVnaW5UaW1lEg8KB3ByZWZpbGwYCyABKAgieQoGRmlsdGVyEioKBnBsdWdpbhgBIAEoCzIaLnBvaW50c21hbi5hZG1pbi52MS5QbHVnaW4SDgoGYmVmb3JlGAIgASgNEg0KBWFmdGVyGAMgASgNEg8KB3JlbW92ZWQYBCADKAkSEwoLZHVyYXRpb25fbXMYBSABKAEilwEKCUNhbmRpZGF0ZRIQCghlbmRwb2ludBgBIAEoCRIRCglob3N0X3BvcnQYAiABKAkSDQoFdG90YWwYAyABKAESKQoGc2NvcmVzGAQgAygLMhkucG9pbnRzbWFuLmFkbWluLnYxLlNjb3JlEisKB3NpZ25hbHMYBSADKAsyGi5wb2ludHNtYW4uYWRtaW4udjEuU2lnbmFsImgKBVNjb3JlEioKBnBsdWdpbhgBIAEoCzIaLnBvaW50c21hbi5hZG1pbi52MS5QbHVnaW4SDgoGd2VpZ2h0GAIgASgBEg0KBXNjb3JlGAMgASgBEhQKDGNvbnRyaWJ1dGlvbhgEIAEoASJNCgpQbHVnaW5UaW1lEioKBnBsdWdpbhgBIAEoCzIaLnBvaW50c21hbi5hZG1pbi52MS5QbHVnaW4SEwoLZHVyYXRpb25fbXMYAiABKAEiEgoQR2V0Q29uZmlnUmVxdWVzdCIvChFHZXRDb25maWdSZXNwb25zZRIMCgR5YW1sGAEgASgJEgwKBGhhc2gYAiABKAkyogIKDEFkbWluU2VydmljZRJSCgdHZXRQb29sEiIucG9pbnRzbWFuLmFkbWluLnYxLkdldFBvb2xSZXF1ZXN0GiMucG9pbnRzbWFuLmFkbWluLnYxLkdldFBvb2xSZXNwb25zZRJkCg1MaXN0RGVjaXNpb25zEigucG9pbnRzbWFuLmFkbWluLnYxLkxpc3REZWNpc2lvbnNSZXF1ZXN0GikucG9pbnRzbWFuLmFkbWluLnYxLkxpc3REZWNpc2lvbnNSZXNwb25zZRJYCglHZXRDb25maWcSJC5wb2ludHNtYW4uYWRtaW4udjEuR2V0Q29uZmlnUmVxdWVzdBolLnBvaW50c21hbi5hZG1pbi52MS5HZXRDb25maWdSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("Ch5wb2ludHNtYW4vYWRtaW4vdjEvYWRtaW4ucHJvdG8SEnBvaW50c21hbi5hZG1pbi52MSIQCg5HZXRQb29sUmVxdWVzdCJnCg9HZXRQb29sUmVzcG9uc2USDAoEbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSMwoJZW5kcG9pbnRzGAMgAygLMiAucG9pbnRzbWFuLmFkbWluLnYxLlBvb2xFbmRwb2ludCLdAQoMUG9vbEVuZHBvaW50EgoKAmlkGAEgASgJEhEKCWhvc3RfcG9ydBgCIAEoCRIUCgxyZWFjaGFiaWxpdHkYAyABKAkSPAoGbGFiZWxzGAQgAygLMiwucG9pbnRzbWFuLmFkbWluLnYxLlBvb2xFbmRwb2ludC5MYWJlbHNFbnRyeRIrCgdzaWduYWxzGAUgAygLMhoucG9pbnRzbWFuLmFkbWluLnYxLlNpZ25hbBotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlQKBlNpZ25hbBIMCgRuYW1lGAEgASgJEhIKBXZhbHVlGAIgASgJSACIAQESEwoGYWdlX21zGAMgASgBSAGIAQFCCAoGX3ZhbHVlQgkKB19hZ2VfbXMiOQoUTGlzdERlY2lzaW9uc1JlcXVlc3QSDQoFbGltaXQYASABKA0SEgoKcmVxdWVzdF9pZBgCIAEoCSJIChVMaXN0RGVjaXNpb25zUmVzcG9uc2USLwoJZGVjaXNpb25zGAEgAygLMhwucG9pbnRzbWFuLmFkbWluLnYxLkRlY2lzaW9uIvkCCghEZWNpc2lvbhIQCghzZXF1ZW5jZRgBIAEoBBISCgpyZXF1ZXN0X2lkGAIgASgJEgoKAmF0GAMgASgJEg0KBW1vZGVsGAQgASgJEhQKDHRhcmdldF9tb2RlbBgFIAEoCRIQCghwcmlvcml0eRgGIAEoBRITCgtmYWlybmVzc19pZBgHIAEoCRIaCg1wcm9tcHRfdG9rZW5zGAggASgESACIAQESFwoPa25vd25fZW5kcG9pbnRzGAkgASgNEikKBnN0YWdlcxgKIAMoCzIZLnBvaW50c21hbi5hZG1pbi52MS5TdGFnZRItCghwcm9maWxlcxgLIAMoCzIbLnBvaW50c21hbi5hZG1pbi52MS5Qcm9maWxlEg8KB291dGNvbWUYDCABKAkSGAoLaHR0cF9zdGF0dXMYDSABKA1IAYgBARITCgtkdXJhdGlvbl9tcxgOIAEoAUIQCg5fcHJvbXB0X3Rva2Vuc0IOCgxfaHR0cF9zdGF0dXMiJAoGUGx1Z2luEgwKBG5hbWUYASABKAkSDAoEdHlwZRgCIAEoCSKgAQoFU3RhZ2USDQoFc3RhZ2UYASABKAkSKgoGcGx1Z2luGAIgASgLMhoucG9pbnRzbWFuLmFkbWluLnYxLlBsdWdpbhITCgtkdXJhdGlvbl9tcxgDIAEoARIWCglyZW1haW5pbmcYBCABKA1IAIgBARIPCgdwcm9ibGVtGAUgASgJEhAKCHByb2ZpbGVzGAYgAygJQgwKCl9yZW1haW5pbmciwQIKB1Byb2ZpbGUSDwoHcHJvZmlsZRgBIAEoCRIPCgdwcmltYXJ5GAIgASgIEisKB2ZpbHRlcnMYAyADKAsyGi5wb2ludHNtYW4uYWRtaW4udjEuRmlsdGVyEjEKCmNhbmRpZGF0ZXMYBCADKAsyHS5wb2ludHNtYW4uYWRtaW4udjEuQ2FuZGlkYXRlEioKBnBpY2tlchgFIAEoCzIaLnBvaW50c21hbi5hZG1pbi52MS5QbHVnaW4SDwoHdGFyZ2V0cxgGIAMoCRIOCgZ3aW5uZXIYByABKAkSEQoJcnVubmVyX3VwGAggASgJEg0KBWVycm9yGAkgASgJEjQKDHBsdWdpbl90aW1lcxgKIAMoCzIeLnBvaW50c21hbi5hZG1pbi52MS5QbHVnaW5UaW1lEg8KB3ByZWZpbGwYCyABKAgieQoGRmlsdGVyEioKBnBsdWdpbhgBIAEoCzIaLnBvaW50c21hbi5hZG1pbi52MS5QbHVnaW4SDgoGYmVmb3JlGAIgASgNEg0KBWFmdGVyGAMgASgNEg8KB3JlbW92ZWQYBCADKAkSEwoLZHVyYXRpb25fbXMYBSABKAEilwEKCUNhbmRpZGF0ZRIQCghlbmRwb2ludBgBIAEoCRIRCglob3N0X3BvcnQYAiABKAkSDQoFdG90YWwYAyABKAESKQoGc2NvcmVzGAQgAygLMhkucG9pbnRzbWFuLmFkbWluLnYxLlNjb3JlEisKB3NpZ25hbHMYBSADKAsyGi5wb2ludHNtYW4uYWRtaW4udjEuU2lnbmFsImgKBVNjb3JlEioKBnBsdWdpbhgBIAEoCzIaLnBvaW50c21hbi5hZG1pbi52MS5QbHVnaW4SDgoGd2VpZ2h0GAIgASgBEg0KBXNjb3JlGAMgASgBEhQKDGNvbnRyaWJ1dGlvbhgEIAEoASJNCgpQbHVnaW5UaW1lEioKBnBsdWdpbhgBIAEoCzIaLnBvaW50c21hbi5hZG1pbi52MS5QbHVnaW4SEwoLZHVyYXRpb25fbXMYAiABKAEiEgoQR2V0Q29uZmlnUmVxdWVzdCIvChFHZXRDb25maWdSZXNwb25zZRIMCgR5YW1sGAEgASgJEgwKBGhhc2gYAiABKAkiJgoWR2V0UGx1Z2luU3RhdGVzUmVxdWVzdBIMCgRuYW1lGAEgASgJIlcKF0dldFBsdWdpblN0YXRlc1Jlc3BvbnNlEgoKAmF0GAEgASgJEjAKB3BsdWdpbnMYAiADKAsyHy5wb2ludHNtYW4uYWRtaW4udjEuUGx1Z2luU3RhdGUiYgoLUGx1Z2luU3RhdGUSDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEhcKCnN0YXRlX2pzb24YAyABKAlIAIgBARIPCgdtZXNzYWdlGAQgASgJQg0KC19zdGF0ZV9qc29uMo4DCgxBZG1pblNlcnZpY2USUgoHR2V0UG9vbBIiLnBvaW50c21hbi5hZG1pbi52MS5HZXRQb29sUmVxdWVzdBojLnBvaW50c21hbi5hZG1pbi52MS5HZXRQb29sUmVzcG9uc2USZAoNTGlzdERlY2lzaW9ucxIoLnBvaW50c21hbi5hZG1pbi52MS5MaXN0RGVjaXNpb25zUmVxdWVzdBopLnBvaW50c21hbi5hZG1pbi52MS5MaXN0RGVjaXNpb25zUmVzcG9uc2USWAoJR2V0Q29uZmlnEiQucG9pbnRzbWFuLmFkbWluLnYxLkdldENvbmZpZ1JlcXVlc3QaJS5wb2ludHNtYW4uYWRtaW4udjEuR2V0Q29uZmlnUmVzcG9uc2USagoPR2V0UGx1Z2luU3RhdGVzEioucG9pbnRzbWFuLmFkbWluLnYxLkdldFBsdWdpblN0YXRlc1JlcXVlc3QaKy5wb2ludHNtYW4uYWRtaW4udjEuR2V0UGx1Z2luU3RhdGVzUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message pointsman.admin.v1.GetPoolRequest
@@ -560,6 +560,87 @@ export const GetConfigResponseSchema: GenMessage<GetConfigResponse> = /*@__PURE_
   messageDesc(file_pointsman_admin_v1_admin, 15);
 
 /**
+ * @generated from message pointsman.admin.v1.GetPluginStatesRequest
+ */
+export type GetPluginStatesRequest = Message<"pointsman.admin.v1.GetPluginStatesRequest"> & {
+  /**
+   * Only the plugin of this name; all when empty. An unknown name is NOT_FOUND.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message pointsman.admin.v1.GetPluginStatesRequest.
+ * Use `create(GetPluginStatesRequestSchema)` to create a new message.
+ */
+export const GetPluginStatesRequestSchema: GenMessage<GetPluginStatesRequest> = /*@__PURE__*/
+  messageDesc(file_pointsman_admin_v1_admin, 16);
+
+/**
+ * @generated from message pointsman.admin.v1.GetPluginStatesResponse
+ */
+export type GetPluginStatesResponse = Message<"pointsman.admin.v1.GetPluginStatesResponse"> & {
+  /**
+   * RFC 3339.
+   *
+   * @generated from field: string at = 1;
+   */
+  at: string;
+
+  /**
+   * In the order of the configuration.
+   *
+   * @generated from field: repeated pointsman.admin.v1.PluginState plugins = 2;
+   */
+  plugins: PluginState[];
+};
+
+/**
+ * Describes the message pointsman.admin.v1.GetPluginStatesResponse.
+ * Use `create(GetPluginStatesResponseSchema)` to create a new message.
+ */
+export const GetPluginStatesResponseSchema: GenMessage<GetPluginStatesResponse> = /*@__PURE__*/
+  messageDesc(file_pointsman_admin_v1_admin, 17);
+
+/**
+ * @generated from message pointsman.admin.v1.PluginState
+ */
+export type PluginState = Message<"pointsman.admin.v1.PluginState"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string type = 2;
+   */
+  type: string;
+
+  /**
+   * Its state as JSON, at most 1 MiB, 8 MiB for all plugins together; unset when there is none to show.
+   *
+   * @generated from field: optional string state_json = 3;
+   */
+  stateJson?: string | undefined;
+
+  /**
+   * Why there is no state; empty when there is.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message pointsman.admin.v1.PluginState.
+ * Use `create(PluginStateSchema)` to create a new message.
+ */
+export const PluginStateSchema: GenMessage<PluginState> = /*@__PURE__*/
+  messageDesc(file_pointsman_admin_v1_admin, 18);
+
+/**
  * @generated from service pointsman.admin.v1.AdminService
  */
 export const AdminService: GenService<{
@@ -592,6 +673,16 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof GetConfigRequestSchema;
     output: typeof GetConfigResponseSchema;
+  },
+  /**
+   * What plugins tell about their own state: the content of /debug/plugins/state.
+   *
+   * @generated from rpc pointsman.admin.v1.AdminService.GetPluginStates
+   */
+  getPluginStates: {
+    methodKind: "unary";
+    input: typeof GetPluginStatesRequestSchema;
+    output: typeof GetPluginStatesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_pointsman_admin_v1_admin, 0);
