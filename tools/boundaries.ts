@@ -33,8 +33,10 @@ const levels: Readonly<Record<string, number>> = {
   "@pointsman/replay": 2,
   "@pointsman/pd-sidecar": 3,
   "@pointsman/model-sim": 3,
+  "@pointsman/pd-coordinator": 4,
   "@pointsman/pd-sidecar-app": 4,
   "@pointsman/epp": 4,
+  "@pointsman/pd-coordinator-app": 5,
 };
 
 /**

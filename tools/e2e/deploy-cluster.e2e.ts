@@ -79,20 +79,11 @@ async function apply(objects: readonly KubernetesObject[]): Promise<void> {
     await cluster.must("POST", pathOf(object), object);
 }
 
-async function tokenOf(account: string): Promise<string> {
-  const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`;
-  const request = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} };
-  const { status } = await cluster.must("POST", path, request);
-  return (status as { readonly token: string }).token;
-}
-
 /** Starts a picker as the rendered Deployment does: with its flags, but free ports, and the rights of its ServiceAccount. */
 async function startPicker(objects: readonly KubernetesObject[], podName: string): Promise<KubePicker> {
   const deployment = objectOf(objects, "Deployment");
   const account = at<string>(deployment, "spec.template.spec.serviceAccountName")!;
-  const kubeconfig = join(cluster.directory, `${podName}.kubeconfig`);
-  const text = readFileSync(cluster.kubeconfig("epp"), "utf8").replace("epp-token", await tokenOf(account));
-  writeFileSync(kubeconfig, text);
+  const kubeconfig = await cluster.accountKubeconfig(account);
   const config = join(directory, "epp.yaml");
   const data = at<Readonly<Record<string, string>>>(objectOf(objects, "ConfigMap", deployment.metadata.name), "data");
   writeFileSync(config, data?.["epp.yaml"] ?? "");
@@ -131,10 +122,10 @@ test("with the chart's own rights a picker becomes ready, one of two leads, and 
 
   const url = `http://127.0.0.1:${leader.ports.metrics}/metrics`;
   const get = async (token: string): Promise<Response> => fetch(url, { headers: { authorization: `Bearer ${token}` } });
-  const reader = await tokenOf("prometheus");
+  const reader = await cluster.accountToken("prometheus");
   await until("the reader is served", async () => (await get(reader)).status === 200, 40_000);
   expect((await get("made-up")).status).toBe(401);
-  expect((await get(await tokenOf("llm-epp"))).status).toBe(403);
+  expect((await get(await cluster.accountToken("llm-epp"))).status).toBe(403);
   const page = await (await get(reader)).text();
   // The series that dashboards show of Kubernetes alone.
   for (const resource of ["pods", "inferencepools", "inferenceobjectives", "inferencemodelrewrites"]) {

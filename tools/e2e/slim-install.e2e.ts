@@ -182,7 +182,7 @@ test("the program runs on the oldest Node that packages promise", async () => {
 
 test("the configuration loads, and plugins that are not there are listed with their package", async () => {
   const checked = await epp("check", "epp.yaml");
-  expect(checked.err).toContain("ok (0 errors, 1 warnings)");
+  expect(checked.err).toContain("ok (0 errors, 1 warning)");
   // A default that is left out is said, with the package that has it.
   expect(checked.err).toContain("Install the npm package @pointsman/utilization-detector.");
   const { out } = await epp("plugins");

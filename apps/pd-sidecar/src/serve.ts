@@ -1,7 +1,14 @@
 import { readFileSync } from "node:fs";
 import { errorText, type Logger } from "@pointsman/core";
-import { flagHelp, resolveOptions, type Sidecar, type SidecarTracing, startSidecar } from "@pointsman/pd-sidecar";
-import { createLogger, createPrometheusMetrics } from "@pointsman/telemetry";
+import {
+  flagHelp,
+  type PoolTargets,
+  resolveOptions,
+  type Sidecar,
+  type SidecarTracing,
+  startSidecar,
+} from "@pointsman/pd-sidecar";
+import { createLogger, createPrometheusMetrics, type PrometheusMetrics } from "@pointsman/telemetry";
 
 const usage = `Usage: pd-sidecar [flags]
        pd-sidecar demo [--once] [--help]
@@ -38,14 +45,23 @@ export async function serve(
   for (const warning of warnings) logger.warn({ warning }, "a setting needs attention");
   guardProcess(logger);
   const stopped = stopSignal();
+  const giveUp = new AbortController();
+  void stopped.then(() => giveUp.abort());
+  const metrics = createPrometheusMetrics({ processMetrics: true });
   let sidecar: Sidecar;
   try {
     sidecar = await startSidecar(options, {
       tracing: options.tracing ? await loadTracing(environment, logger) : undefined,
+      poolTargets: options.targets.pool === undefined ? undefined : await loadPoolTargets(environment, metrics),
+      signal: giveUp.signal,
       logger,
-      metrics: createPrometheusMetrics({ processMetrics: true }),
+      metrics,
     });
   } catch (thrown: unknown) {
+    if (giveUp.signal.aborted) {
+      logger.info({ reason: errorText(thrown) }, "stopped");
+      return 0;
+    }
     logger.error({ problem: errorText(thrown) }, "the sidecar cannot start");
     return 1;
   }
@@ -76,6 +92,15 @@ async function loadTracing(
 ): Promise<SidecarTracing | undefined> {
   const { startSidecarTracing } = await import("./sidecar-tracing.ts");
   return await startSidecarTracing(environment, version(), logger);
+}
+
+/** Nothing of Kubernetes is in memory unless a pool is named. */
+async function loadPoolTargets(
+  environment: Readonly<Record<string, string | undefined>>,
+  metrics: PrometheusMetrics,
+): Promise<PoolTargets> {
+  const { kubernetesPoolTargets } = await import("./pool-targets.ts");
+  return kubernetesPoolTargets(environment, metrics);
 }
 
 /** A failure that nothing caught is logged; requests in flight go on. */

@@ -24,6 +24,7 @@ export class SidecarMetrics {
   readonly prefillRetries: Counter;
   /** Labels: role, reason. */
   readonly refusedTargets: MetricFamily<Counter>;
+  readonly targetsRestricted: Gauge;
   readonly encoderConflicts: Counter;
   readonly internalErrors: Counter;
   readonly moriioReresolve: Counter;
@@ -77,6 +78,12 @@ export class SidecarMetrics {
       "role",
       "reason",
     );
+    this.targetsRestricted = registry
+      .gauge({
+        name: "pd_sidecar_targets_restricted",
+        help: "1 while addresses in headers must be allowed, 0 while every one is used.",
+      })
+      .labels();
     this.encoderConflicts = counter(
       "pd_sidecar_encoder_conflicts_total",
       "Encoder results of one multimodal hash that differ; the first is used.",

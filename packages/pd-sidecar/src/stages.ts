@@ -10,6 +10,7 @@ import type { Exchange } from "./exchange.ts";
 import type { Stage } from "./sidecar-metrics.ts";
 import { type CollectedReply, collectReply, type FailedReply } from "./upstream/collect-reply.ts";
 import type { Target } from "./upstream/target.ts";
+import { failureText, type UpstreamFailure } from "./upstream/upstream-failure.ts";
 import type { UpstreamPool } from "./upstream/upstream-pool.ts";
 
 /** Connections of the three stages, one pool each. */
@@ -176,7 +177,7 @@ export class Stages {
     headers: ReadonlyMap<string, string>,
     framing: number | "chunked" | "none",
     open: boolean,
-    options: Omit<RelayOptions, "onFirstByte" | "onEnd">,
+    options: Omit<RelayOptions, "onFirstByte" | "onUnanswered" | "onEnd">,
   ): Relay {
     const startedMs = performance.now();
     const target = exchange.decoder ?? this.decoder;
@@ -186,6 +187,7 @@ export class Stages {
     return new Relay(this.#pools.decode, target, request, exchange, {
       ...options,
       onFirstByte: () => firstByte(exchange),
+      onUnanswered: (failure) => unanswered(exchange, failure),
       onEnd: (end) => {
         this.#decodeEnded(exchange, end, startedMs);
         span?.end({}, end.kind === "failed" ? end.failure.problem : undefined);
@@ -228,6 +230,12 @@ export function byteLength(body: readonly Uint8Array[]): number {
   let bytes = 0;
   for (const slice of body) bytes += slice.length;
   return bytes;
+}
+
+function unanswered(exchange: Exchange, failure: UpstreamFailure): void {
+  if (failure.kind === "connect-refused") {
+    exchange.fail("ServiceUnavailable", "the decode server is not ready: connection refused");
+  } else exchange.fail("BadGateway", `decode server: ${failureText(failure)}`);
 }
 
 function firstByte(exchange: Exchange): void {

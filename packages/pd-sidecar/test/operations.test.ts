@@ -103,6 +103,32 @@ test("a pool that need not be watched and cannot be restricts nothing", async ()
   expect((await bench.post(chat, { "x-prefiller-host-port": p.hostPort })).status).toBe(200);
 });
 
+test("a pool that is never known lets a list beside it decide, and says so on the metrics page", async () => {
+  const pool = { namespace: "n", name: "p", group: "g" };
+  const members = {
+    listed: new Promise<void>(() => {}),
+    missing: () => "away",
+    wasKnown: () => false,
+    has: () => false,
+    stop: () => {},
+  };
+  const dependencies = { poolTargets: { open: async () => members }, poolWaitMs: 1 };
+  const open = new Bench();
+  const p = await open.server("P", { body: prefilled });
+  const d = await open.server("D", { body: completion });
+  await open.start([d], { targets: { pool, poolRequired: false, hosts: undefined, file: undefined } }, dependencies);
+  expect((await open.post(chat, { "x-prefiller-host-port": p.hostPort })).status).toBe(200);
+  expect(await open.metric("pd_sidecar_targets_restricted")).toBe(0);
+  const listed = new Bench();
+  await listed.start(
+    [d],
+    { targets: { pool, poolRequired: false, hosts: ["10.0.0.1"], file: undefined } },
+    dependencies,
+  );
+  expect((await listed.post(chat, { "x-prefiller-host-port": p.hostPort })).status).toBe(403);
+  expect(await listed.metric("pd_sidecar_targets_restricted")).toBe(1);
+});
+
 test("two hundred requests at once, half of them streams, all arrive on ten connections or more", async () => {
   const { bench, pf } = await pair(
     {},

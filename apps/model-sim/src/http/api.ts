@@ -3,9 +3,10 @@ import type { ControlState } from "../control/control-state.ts";
 import type { Logger } from "../log.ts";
 import type { EngineName } from "../metrics/metric-families.ts";
 import type { MetricsPage } from "../metrics/metrics-page.ts";
-import type { ServedModels } from "../openai/generation-request.ts";
+import type { GenerationKind, ServedModels } from "../openai/generation-request.ts";
 import type { GenerationService } from "../openai/generation-service.ts";
 import { modelList } from "../openai/model-list.ts";
+import { renderChat, renderCompletion } from "../openai/render.ts";
 import { tokenize } from "../openai/tokenize.ts";
 import { ApiError, ClientGone, sendError, sendJson } from "./api-error.ts";
 import type { BodyReader } from "./body-reader.ts";
@@ -52,9 +53,12 @@ export class Api {
     const main = new Map<string, Route>([
       ["/v1/completions", this.#inference("completion")],
       ["/v1/chat/completions", this.#inference("chat")],
+      ["/inference/v1/generate", this.#inference("generate")],
+      ["/v1/completions/render", this.#document(renderCompletion)],
+      ["/v1/chat/completions/render", this.#document(renderChat)],
       ["/v1/models", { kind: "other", methods: { GET: (_, response) => this.#models(response) } }],
       ["/query", { kind: "other", methods: { GET: (_, response) => this.#bootstrap(response) } }],
-      ["/tokenize", { kind: "other", methods: { POST: (request, response) => this.#tokenize(request, response) } }],
+      ["/tokenize", this.#document(tokenize)],
       ["/health", { kind: "other", methods: { GET: (_, response) => void response.writeHead(200).end() } }],
       ["/metrics", metrics],
       ["/control", this.#control("main")],
@@ -119,7 +123,7 @@ export class Api {
     sendError(response, error instanceof ApiError ? error : new ApiError(500, "The server failed; its log says why."));
   }
 
-  #inference(kind: "completion" | "chat"): Route {
+  #inference(kind: GenerationKind): Route {
     const { generation } = this.#parts;
     return { kind: "inference", methods: { POST: (request, response) => generation.serve(kind, request, response) } };
   }
@@ -144,9 +148,13 @@ export class Api {
     sendJson(response, 200, { "0": { engine_id: this.#parts.generation.engineId } });
   }
 
-  async #tokenize(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const document = parseJsonObject(await this.#parts.bodies.read(request));
-    sendJson(response, 200, tokenize(document, this.#parts.served));
+  /** A route that answers a document with another. */
+  #document(answer: (document: Readonly<Record<string, unknown>>, served: ServedModels) => object): Route {
+    const post: Handler = async (request, response) => {
+      const document = parseJsonObject(await this.#parts.bodies.read(request));
+      sendJson(response, 200, answer(document, this.#parts.served));
+    };
+    return { kind: "other", methods: { POST: post } };
   }
 
   #metrics(response: ServerResponse): void {

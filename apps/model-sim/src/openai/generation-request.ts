@@ -1,10 +1,13 @@
 import { ApiError } from "../http/api-error.ts";
-import { chatTokens, completionTokens, readChatPrompt } from "./prompt-tokens.ts";
+import type { ImageInput } from "../text/image-input.ts";
+import { readGenerateInput } from "./generate-input.ts";
+import { completionTokens, placedChatTokens, readChatPrompt } from "./prompt-tokens.ts";
 import { readCount, readFlag, readObject, readText } from "./request-fields.ts";
 
 type Document = Readonly<Record<string, unknown>>;
 
-export type GenerationKind = "completion" | "chat";
+/** `generate`: token ids in, token ids out. */
+export type GenerationKind = "completion" | "chat" | "generate";
 
 /** What a completion or chat request asks for, checked. */
 export interface GenerationRequest {
@@ -13,6 +16,7 @@ export interface GenerationRequest {
   readonly model: string;
   readonly adapter: string | undefined;
   readonly tokenIds: Uint32Array;
+  readonly images: readonly ImageInput[];
   /** Separates prefix caches: requests with different salts share no blocks. */
   readonly cacheSalt: string;
   readonly answerTokens: number;
@@ -64,8 +68,9 @@ export function readGenerationRequest(
     throw new ApiError(400, '"stream_options" is only allowed when "stream" is true.', { param: "stream_options" });
   }
   const limit = readLimit(kind, document);
-  const tokenIds = kind === "chat" ? chatTokens(readChatPrompt(document, true)) : completionTokens(document);
-  if (tokenIds.length === 0) throw new ApiError(400, '"prompt" is empty.', { param: "prompt" });
+  const { ids: tokenIds, images } = readPrompt(kind, document);
+  const promptField = kind === "generate" ? "token_ids" : kind === "chat" ? "messages" : "prompt";
+  if (tokenIds.length === 0) throw new ApiError(400, `"${promptField}" is empty.`, { param: promptField });
   const room = served.maxModelTokens - tokenIds.length;
   if (room < (limit?.tokens ?? 1)) {
     const asked =
@@ -73,7 +78,7 @@ export function readGenerationRequest(
     throw new ApiError(
       400,
       `The prompt of ${tokenIds.length} tokens ${asked}: the model takes ${served.maxModelTokens} tokens in all.`,
-      { param: limit?.field ?? (kind === "chat" ? "messages" : "prompt") },
+      { param: limit?.field ?? promptField },
     );
   }
   return {
@@ -81,6 +86,7 @@ export function readGenerationRequest(
     model,
     adapter,
     tokenIds,
+    images,
     cacheSalt: readText(document, "cache_salt", maxSaltCharacters) ?? "",
     answerTokens: limit?.tokens ?? Math.min(served.answerTokens, room),
     finishReason: limit === undefined && room >= served.answerTokens ? "stop" : "length",
@@ -90,7 +96,24 @@ export function readGenerationRequest(
   };
 }
 
-function readLimit(kind: GenerationKind, document: Document): { field: string; tokens: number } | undefined {
+function readPrompt(
+  kind: GenerationKind,
+  document: Document,
+): { readonly ids: Uint32Array; readonly images: readonly ImageInput[] } {
+  switch (kind) {
+    case "completion":
+      return { ids: completionTokens(document), images: [] };
+    case "generate":
+      return readGenerateInput(document);
+    case "chat": {
+      const { ids, images } = placedChatTokens(readChatPrompt(document, true));
+      return { ids, images: images.map(({ image }) => image) };
+    }
+  }
+}
+
+function readLimit(kind: GenerationKind, request: Document): { field: string; tokens: number } | undefined {
+  const document = kind === "generate" ? (readObject(request, "sampling_params") ?? {}) : request;
   const fields = kind === "chat" ? ["max_completion_tokens", "max_tokens"] : ["max_tokens"];
   let limit: { field: string; tokens: number } | undefined;
   for (const field of fields) {

@@ -19,7 +19,7 @@ import {
 } from "./generation-request.ts";
 import { ReplyText } from "./reply-text.ts";
 import { type ReplyWriter, replyWriter } from "./reply-writer.ts";
-import { readTransferRequest, type ServerRole } from "./transfer-request.ts";
+import { readTransferRequest, type ServerRole, type TransferRequest } from "./transfer-request.ts";
 
 export interface GenerationSettings {
   readonly served: ServedModels;
@@ -35,6 +35,8 @@ export interface GenerationSettings {
 }
 
 const maxRequestIdCharacters = 128;
+/** Of an embedding of 4096 numbers of two bytes. */
+const bytesPerImageToken = 8192;
 
 /** Serves completion and chat requests: reads, applies the failure switches, hands over to the engine, replies. */
 export class GenerationService {
@@ -107,7 +109,7 @@ export class GenerationService {
       text,
       streamIntervalTokens,
       cutAfterChunks: faults.cutAfterChunks,
-      transferParams: transfer.keeps ? (sequence) => this.#transferParams(sequence, id) : undefined,
+      transferParams: this.#transferMembers(transfer, generation, id),
     });
     const asked = { ...engineRequest, keepsBlocks: transfer.keeps };
     if (transfer.receives) this.#receive(asked, writer, response, faults.kvTransfer);
@@ -150,6 +152,23 @@ export class GenerationService {
     return this.#engine.cachedTokens(promptTokens, promptKeys) / promptTokens < threshold;
   }
 
+  /** Makes the members of a reply that tell other servers where to fetch something. */
+  #transferMembers(
+    transfer: TransferRequest,
+    { images }: GenerationRequest,
+    requestId: string,
+  ): ((sequence: EngineSequence) => object) | undefined {
+    if (transfer.keeps) {
+      return (sequence) => ({ kv_transfer_params: this.#transferParams(sequence, requestId) });
+    }
+    if (!transfer.encodes) return undefined;
+    const { host, port } = this.#settings.address();
+    const metadata = Buffer.from(this.engineId).toString("base64");
+    const embedding = { peer_host: host, peer_port: port, size_bytes: 0, nixl_agent_metadata_b64: metadata };
+    const entries = images.map(({ hash, tokens }) => [hash, { ...embedding, size_bytes: tokens * bytesPerImageToken }]);
+    return () => ({ ec_transfer_params: Object.fromEntries(entries) as object });
+  }
+
   /** What a decode server needs to fetch the prompt's KV cache, as vLLM's NixlConnector names it. */
   #transferParams(sequence: EngineSequence, requestId: string): object {
     const { host, port } = this.#settings.address();
@@ -189,11 +208,11 @@ export class GenerationService {
 function decline(response: ServerResponse, generation: GenerationRequest, text: ReplyText): void {
   const usage = { promptTokens: generation.tokenIds.length, generatedTokens: 0, cachedTokens: 0 };
   if (!generation.stream) {
-    sendJsonText(response, 200, text.full("", "cache_threshold", usage));
+    sendJsonText(response, 200, text.full(text.emptyPart, "cache_threshold", usage));
     return;
   }
   response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
-  const chunk = text.chunk("", "cache_threshold", generation.continuousUsage ? usage : undefined);
+  const chunk = text.chunk(text.emptyPart, "cache_threshold", generation.continuousUsage ? usage : undefined);
   const usageChunk = generation.includesUsage ? `data: ${text.usageChunk(usage)}\n\n` : "";
   response.end(`data: ${chunk}\n\n${usageChunk}data: [DONE]\n\n`);
 }

@@ -1,5 +1,6 @@
 import { ApiError } from "../http/api-error.ts";
-import { addChatTokens, type ChatMessage, type ChatPrompt } from "../text/chat-template.ts";
+import { addChatTokens, type ChatMessage, type ChatPrompt, type PlacedImage } from "../text/chat-template.ts";
+import { type ImageInput, imageOfUrl } from "../text/image-input.ts";
 import { TokenList } from "../text/tokenizer.ts";
 import { wrongType } from "./request-fields.ts";
 
@@ -12,11 +13,18 @@ export function completionTokens(document: Document): Uint32Array {
   const given = document["prompt"];
   if (given === undefined || given === null) throw new ApiError(400, '"prompt" is missing.', { param: "prompt" });
   const prompt = Array.isArray(given) && isPromptList(given) ? onlyPrompt(given) : given;
+  if (Array.isArray(prompt)) return checkedTokenIds(prompt, "prompt");
+  if (typeof prompt !== "string") throw wrongType("prompt", "a string or a list of token ids", prompt);
   const tokens = new TokenList();
-  if (typeof prompt === "string") tokens.addText(prompt);
-  else if (Array.isArray(prompt)) for (const id of prompt) tokens.addToken(checkedTokenId(id));
-  else throw wrongType("prompt", "a string or a list of token ids", prompt);
+  tokens.addText(prompt);
   return tokens.ids();
+}
+
+/** Token ids of a list in a request. Shape: fresh memory. Throws `ApiError` 400 that names the field. */
+export function checkedTokenIds(list: readonly unknown[], field: string): Uint32Array {
+  const ids = new Uint32Array(list.length);
+  for (const [index, id] of list.entries()) ids[index] = checkedTokenId(id, field);
+  return ids;
 }
 
 function isPromptList(list: readonly unknown[]): boolean {
@@ -30,17 +38,22 @@ function onlyPrompt(list: readonly unknown[]): unknown {
   });
 }
 
-function checkedTokenId(id: unknown): number {
+function checkedTokenId(id: unknown, field: string): number {
   if (typeof id === "number" && Number.isInteger(id) && id >= 0 && id <= maxTokenId) return id;
-  throw new ApiError(400, `"prompt" has a token id that is not an integer from 0 to ${maxTokenId}.`, {
-    param: "prompt",
+  throw new ApiError(400, `"${field}" has a token id that is not an integer from 0 to ${maxTokenId}.`, {
+    param: field,
   });
 }
 
 export function chatTokens(prompt: ChatPrompt): Uint32Array {
+  return placedChatTokens(prompt).ids;
+}
+
+/** A conversation's tokens, and where its images are in them. */
+export function placedChatTokens(prompt: ChatPrompt): { ids: Uint32Array; images: readonly PlacedImage[] } {
   const tokens = new TokenList();
-  addChatTokens(prompt, tokens);
-  return tokens.ids();
+  const images = addChatTokens(prompt, tokens);
+  return { ids: tokens.ids(), images };
 }
 
 /** Reads `messages` and `tools`. Throws `ApiError` 400 that names the place. */
@@ -66,27 +79,34 @@ function readMessage(message: unknown, index: number): ChatMessage {
   }
   const { role, content, tool_calls: toolCalls }: Document = { ...message };
   if (typeof role !== "string" || role === "") throw wrongType(`${place}.role`, "a non-empty string", role);
-  const text = readContent(content, `${place}.content`, toolCalls !== undefined && toolCalls !== null);
+  const images: ImageInput[] = [];
+  const text = readContent(content, `${place}.content`, toolCalls !== undefined && toolCalls !== null, images);
   const calls = toolCalls === undefined || toolCalls === null ? "" : jsonText(`${place}.tool_calls`, toolCalls);
-  return { role, text: text + calls };
+  return { role, text: text + calls, images };
 }
 
-function readContent(content: unknown, place: string, mayBeMissing: boolean): string {
+/** Returns the text of a message; its images go to `images`. */
+function readContent(content: unknown, place: string, mayBeMissing: boolean, images: ImageInput[]): string {
   if (typeof content === "string") return content;
   if ((content === undefined || content === null) && mayBeMissing) return "";
   if (!Array.isArray(content)) throw wrongType(place, "a string or a list of parts", content);
-  const texts = content.map((part: unknown, index) => {
-    const { type, text }: Document = typeof part === "object" && part !== null ? { ...part } : {};
-    if (type === "text" && typeof text === "string") return text;
+  let all = "";
+  for (const [index, part] of content.entries()) {
+    const { type, text, image_url: imageUrl }: Document = isObject(part) ? { ...part } : {};
+    const url = type === "image_url" && isObject(imageUrl) && "url" in imageUrl ? imageUrl.url : undefined;
     const field = `${place}[${index}]`;
-    if (typeof type === "string" && type !== "text") {
-      throw new ApiError(400, `"${field}" has type ${JSON.stringify(type.slice(0, 40))}; the model takes text only.`, {
-        param: field,
-      });
-    }
-    throw wrongType(field, 'an object with type "text" and a string "text"', part);
-  });
-  return texts.join("");
+    if (type === "text" && typeof text === "string") all += text;
+    else if (typeof url === "string") images.push(imageOfUrl(url));
+    else if (typeof type === "string" && type !== "text" && type !== "image_url") {
+      const message = `"${field}" has type ${JSON.stringify(type.slice(0, 40))}; the model takes text and images only.`;
+      throw new ApiError(400, message, { param: field });
+    } else throw wrongType(field, 'an object with type "text" and "text", or "image_url" and "image_url.url"', part);
+  }
+  return all;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 function jsonText(field: string, value: unknown): string {

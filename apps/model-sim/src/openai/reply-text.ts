@@ -1,3 +1,4 @@
+import type { Answer } from "../text/answer.ts";
 import type { GenerationKind } from "./generation-request.ts";
 
 export interface Usage {
@@ -8,6 +9,9 @@ export interface Usage {
 
 export type FinishReason = "stop" | "length" | "cache_threshold";
 
+/** Part of an answer: its text, or its token ids where the client gets those. */
+export type ReplyPart = string | readonly number[];
+
 /** Writes the JSON of one request's replies. */
 export class ReplyText {
   readonly #kind: GenerationKind;
@@ -16,15 +20,36 @@ export class ReplyText {
 
   constructor(kind: GenerationKind, id: string, createdUnixSeconds: number, model: string) {
     this.#kind = kind;
-    this.#identity = { id: `${kind === "chat" ? "chatcmpl" : "cmpl"}-${id}`, created: createdUnixSeconds, model };
+    const prefix = { chat: "chatcmpl-", completion: "cmpl-", generate: "" }[kind];
+    this.#identity = { id: `${prefix}${id}`, created: createdUnixSeconds, model };
     const object = kind === "chat" ? "chat.completion.chunk" : "text_completion";
     const { created } = this.#identity;
-    this.#chunkStart = JSON.stringify({ id: this.#identity.id, object, created, model }).slice(0, -1);
+    const head = kind === "generate" ? { request_id: id } : { id: this.#identity.id, object, created, model };
+    this.#chunkStart = JSON.stringify(head).slice(0, -1);
   }
 
-  /** The whole reply. `transfer`: what another server needs to fetch the prompt's KV cache. */
-  full(text: string, finishReason: FinishReason, usage: Usage, transfer?: object): string {
+  /** What of an answer goes into a reply: the tokens `from` (included) to `to` (excluded). */
+  part(answer: Answer, from: number, to: number): ReplyPart {
+    if (this.#kind !== "generate") return answer.text(from, to);
+    return Array.from({ length: to - from }, (_, i) => answer.tokenId(from + i));
+  }
+
+  get emptyPart(): ReplyPart {
+    return this.#kind === "generate" ? [] : "";
+  }
+
+  /** The whole reply. `transfer`: members that tell another server where to fetch something. */
+  full(text: ReplyPart, finishReason: FinishReason, usage: Usage, transfer: object = {}): string {
     const { id, created, model } = this.#identity;
+    if (this.#kind === "generate") {
+      return JSON.stringify({
+        request_id: id,
+        choices: [{ index: 0, logprobs: null, finish_reason: finishReason, token_ids: text }],
+        prompt_logprobs: null,
+        usage: usageObject(usage),
+        ...transfer,
+      });
+    }
     const answer =
       this.#kind === "chat"
         ? { index: 0, message: { role: "assistant", content: text }, logprobs: null }
@@ -36,7 +61,7 @@ export class ReplyText {
       model,
       choices: [{ ...answer, finish_reason: finishReason, stop_reason: null }],
       usage: usageObject(usage),
-      ...(transfer === undefined ? {} : { kv_transfer_params: transfer }),
+      ...transfer,
     });
   }
 
@@ -46,9 +71,12 @@ export class ReplyText {
     return this.#chunk('"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null', usage);
   }
 
-  chunk(text: string, finishReason: FinishReason | undefined, usage: Usage | undefined): string {
+  chunk(text: ReplyPart, finishReason: FinishReason | undefined, usage: Usage | undefined): string {
     const reason = finishReason === undefined ? "null" : `"${finishReason}"`;
     const words = JSON.stringify(text);
+    if (this.#kind === "generate") {
+      return this.#chunk(`"token_ids":${words},"logprobs":null,"finish_reason":${reason}`, usage);
+    }
     return this.#kind === "chat"
       ? this.#chunk(`"delta":{"content":${words}},"logprobs":null,"finish_reason":${reason}`, usage)
       : this.#chunk(`"text":${words},"logprobs":null,"finish_reason":${reason},"stop_reason":null`, usage);

@@ -11,7 +11,7 @@ export interface ReplyOptions {
   readonly streamIntervalTokens: number;
   /** Ends the connection after so many SSE events, or in the middle of a JSON body. Undefined = does not. */
   readonly cutAfterChunks: number | undefined;
-  /** Names the prompt's KV cache to other servers, in replies that are not streamed. */
+  /** Members that tell other servers where to fetch something, in replies that are not streamed. */
   readonly transferParams?: ((sequence: EngineSequence) => object) | undefined;
 }
 
@@ -45,7 +45,7 @@ class JsonReply implements ReplyWriter {
   onFinish(sequence: EngineSequence): void {
     const { response, text, cutAfterChunks, transferParams } = this.#options;
     const { answer } = sequence.request;
-    const words = answer.text(0, answer.tokens);
+    const words = text.part(answer, 0, answer.tokens);
     const json = text.full(words, answer.finishReason, usageOf(sequence), transferParams?.(sequence));
     if (cutAfterChunks === undefined) {
       sendJsonText(response, 200, json);
@@ -103,7 +103,7 @@ class SseReply implements ReplyWriter {
     if (this.#state !== "open") return;
     const { answer } = sequence.request;
     const isLast = sequence.producedTokens === answer.tokens;
-    const words = answer.text(this.#sentTokens, sequence.producedTokens);
+    const words = text.part(answer, this.#sentTokens, sequence.producedTokens);
     this.#sentTokens = sequence.producedTokens;
     this.#event(text.chunk(words, isLast ? answer.finishReason : undefined, usage));
     if (!isLast) return;

@@ -3,7 +3,7 @@ import { readObject, wrongType } from "./request-fields.ts";
 
 type Document = Readonly<Record<string, unknown>>;
 
-export const serverRoles = ["both", "prefill", "decode"] as const;
+export const serverRoles = ["both", "prefill", "decode", "encode"] as const;
 /** Which stages of a disaggregated request a server takes. */
 export type ServerRole = (typeof serverRoles)[number];
 
@@ -15,15 +15,20 @@ export interface TransferRequest {
   readonly keeps: boolean;
   /** Share of the prompt that must be cached, or the request is declined. Missing values: undefined. */
   readonly cacheHitThreshold: number | undefined;
+  /** The reply has to say where the images' embeddings are. */
+  readonly encodes: boolean;
 }
 
 /**
  * Reads the fields of vLLM's and SGLang's connectors: `kv_transfer_params` with `do_remote_decode`, `do_remote_prefill`,
- * `remote_decoder` or `remote_prefiller`, `bootstrap_room`, and `cache_hit_threshold`. Throws `ApiError` 400 for fields of
- * the wrong kind and for a stage that a server of this role does not take.
+ * `remote_decoder` or `remote_prefiller`, `ec_transfer_params`, both also in `sampling_params.extra_args`,
+ * `bootstrap_room`, and `cache_hit_threshold`. Throws `ApiError` 400 for fields of the wrong kind and for a stage that a
+ * server of this role does not take.
  */
 export function readTransferRequest(document: Document, role: ServerRole): TransferRequest {
-  const params = readObject(document, "kv_transfer_params") ?? {};
+  const extra = readObject(readObject(document, "sampling_params") ?? {}, "extra_args") ?? {};
+  const params = readObject(document, "kv_transfer_params") ?? readObject(extra, "kv_transfer_params") ?? {};
+  checkEmbeddings(readObject(document, "ec_transfer_params") ?? readObject(extra, "ec_transfer_params") ?? {});
   const keeps = params["do_remote_decode"] === true;
   const forDecoder = keeps || readObject(params, "remote_decoder") !== undefined;
   const receives =
@@ -33,7 +38,19 @@ export function readTransferRequest(document: Document, role: ServerRole): Trans
     (role === "decode" && document["bootstrap_room"] !== undefined && document["bootstrap_room"] !== null);
   if (role === "decode" && forDecoder) throw wrongRole(role, "kv_transfer_params asks for a prefill");
   if (role === "prefill" && receives) throw wrongRole(role, "kv_transfer_params asks for a decode");
-  return { receives, keeps, cacheHitThreshold: readThreshold(document) };
+  if (role === "encode" && (forDecoder || receives)) throw wrongRole(role, "kv_transfer_params asks for more");
+  return { receives, keeps, cacheHitThreshold: readThreshold(document), encodes: role === "encode" };
+}
+
+/** Each must say where to fetch it. */
+function checkEmbeddings(params: Document): void {
+  for (const hash of Object.keys(params)) {
+    const field = "ec_transfer_params";
+    const { peer_host: host, peer_port: port } = readObject(params, hash) ?? {};
+    if (typeof host !== "string" || typeof port !== "number") {
+      throw wrongType(field, "an object of objects with peer_host and peer_port", params[hash]);
+    }
+  }
 }
 
 function readThreshold(document: Document): number | undefined {

@@ -103,7 +103,7 @@ export function framingField(framing: HeadOptions["framing"]): string {
 }
 
 /** A client may send `http://host/path`; model servers get the path. */
-function originForm(url: string): string {
+export function originForm(url: string): string {
   const found = /^https?:\/\/[^/?#]*/i.exec(url);
   if (found === null) return url;
   const rest = url.slice(found[0].length);

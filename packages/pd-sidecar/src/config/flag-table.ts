@@ -85,7 +85,7 @@ export const flagTable: readonly FlagSpec[] = [
     name: "enable-ssrf-protection",
     kind: "boolean",
     default: "",
-    help: "only pods of the inference pool may be targets; on by default where a pool is given and can be watched",
+    help: "only pods of the inference pool may be targets; not given: once the pool is known. false: never",
   },
   {
     name: "inference-pool",

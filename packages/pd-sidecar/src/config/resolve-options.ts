@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { errorText } from "@pointsman/core";
 import type { EcConnectorName } from "../encode/encoder-stage.ts";
-import type { PoolReference } from "../targets/allowed-targets.ts";
+import type { PoolReference } from "../targets/pool-targets.ts";
 import { makeTarget, parseTarget } from "../upstream/target.ts";
 import type { UpstreamTls } from "../upstream/upstream-limits.ts";
 import { moriioOptions } from "./moriio-options.ts";

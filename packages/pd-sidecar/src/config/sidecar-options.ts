@@ -1,6 +1,6 @@
 import type { PrefillFailurePolicy } from "../connectors/prefill-policy.ts";
 import type { EcConnectorName } from "../encode/encoder-stage.ts";
-import type { PoolReference } from "../targets/allowed-targets.ts";
+import type { PoolReference } from "../targets/pool-targets.ts";
 import type { Target } from "../upstream/target.ts";
 import type { UpstreamTls } from "../upstream/upstream-limits.ts";
 
@@ -66,7 +66,7 @@ export interface SidecarOptions {
   /** Which hosts may be targets; no restriction when nothing is given. */
   readonly targets: {
     readonly pool: PoolReference | undefined;
-    /** The sidecar does not start without the pool; else a pool that cannot be watched restricts nothing. */
+    /** The sidecar waits for the pool before it listens; else a pool that was never known restricts nothing. */
     readonly poolRequired: boolean;
     readonly hosts: readonly string[] | undefined;
     readonly file: string | undefined;

@@ -1,8 +1,8 @@
-import { randomInt } from "node:crypto";
 import { editRoot } from "../body/edit-object.ts";
 import { jsonText, RawJson } from "../body/json-text.ts";
 import type { DecodeLeg } from "../decode/decode-leg.ts";
 import type { Stages } from "../stages.ts";
+import { newBootstrapRoom } from "./bootstrap-room.ts";
 import type { KvConnector, PdRequest } from "./connector.ts";
 import { runParallel } from "./parallel-legs.ts";
 import type { PrefillFailurePolicy } from "./prefill-policy.ts";
@@ -30,15 +30,9 @@ export class SglangConnector implements KvConnector {
     const edits = new Map(encoded);
     edits.set("bootstrap_host", jsonText(prefill.host));
     edits.set("bootstrap_port", jsonText(this.#options.bootstrapPort));
-    edits.set("bootstrap_room", jsonText(new RawJson(newRoom())));
+    edits.set("bootstrap_room", jsonText(new RawJson(newBootstrapRoom())));
     const body = editRoot(root, edits);
     const legs = { connector: "sglang", prefillBody: body, decodeBody: body };
     await runParallel(this.#stages, this.#decodeLeg, request, legs, this.#options.failurePolicy);
   }
-}
-
-/** Nanoseconds since 1970 and a random part: an int64, beyond what a float64 holds exactly. */
-function newRoom(): string {
-  const nanoseconds = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
-  return String(nanoseconds + BigInt(randomInt(1000)));
 }

@@ -1,11 +1,12 @@
 import type { Headers } from "@pointsman/core";
 import type { ResponseHead } from "@pointsman/http-proxy/http1";
 import type { BodyRewriter } from "../body/usage-rewriter.ts";
-import type { Exchange } from "../exchange.ts";
+import type { Cancellation } from "../cancellation.ts";
+import type { ClientReply } from "../client/client-reply.ts";
 import type { Target } from "../upstream/target.ts";
 import { UpstreamCall, type UpstreamRequest } from "../upstream/upstream-call.ts";
 import type { UpstreamListener } from "../upstream/upstream-connection.ts";
-import { failureText, type UpstreamFailure } from "../upstream/upstream-failure.ts";
+import type { UpstreamFailure } from "../upstream/upstream-failure.ts";
 import type { UpstreamPool } from "../upstream/upstream-pool.ts";
 
 /** How a relay ended. */
@@ -15,6 +16,13 @@ export type RelayEnd =
   /** The client has left, or the relay was given up. */
   | { readonly kind: "cancelled" };
 
+/** The client that gets the answer. */
+export interface RelayClient {
+  readonly request: { readonly method: string };
+  readonly reply: ClientReply;
+  readonly cancellation: Cancellation;
+}
+
 export interface RelayOptions {
   /** Makes the rewriter of the body from the answer's head. */
   readonly rewriter?: (head: ResponseHead) => BodyRewriter | undefined;
@@ -23,6 +31,8 @@ export interface RelayOptions {
   /** A held relay has got its head, body bytes, its end or a failure. Called in the order they come. */
   readonly onHeld?: (relay: Relay) => void;
   onFirstByte(): void;
+  /** Answers the client, which has got nothing, for a server that did not. */
+  onUnanswered(failure: UpstreamFailure): void;
   /** Before `ended` resolves. */
   onEnd(end: RelayEnd): void;
 }
@@ -41,7 +51,7 @@ const maxHeldBytes = 1024 * 1024;
  * the client or dropped without a trace.
  */
 export class Relay implements UpstreamListener {
-  readonly #exchange: Exchange;
+  readonly #client: RelayClient;
   readonly #options: RelayOptions;
   readonly #call: UpstreamCall;
   #releaseCancel: () => void = () => {};
@@ -58,18 +68,24 @@ export class Relay implements UpstreamListener {
   #rewriter: BodyRewriter | undefined;
   #begun = false;
 
-  constructor(pool: UpstreamPool, target: Target, request: UpstreamRequest, exchange: Exchange, options: RelayOptions) {
-    this.#exchange = exchange;
+  constructor(
+    pool: UpstreamPool,
+    target: Target,
+    request: UpstreamRequest,
+    client: RelayClient,
+    options: RelayOptions,
+  ) {
+    this.#client = client;
     this.#options = options;
     this.#holding = options.hold === true;
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
     });
     this.#call = new UpstreamCall(pool, target, request, this);
-    exchange.reply.onDrained = () => {
+    client.reply.onDrained = () => {
       if (!this.#over) this.#call.resume();
     };
-    this.#releaseCancel = exchange.cancellation.onCancel(() => this.drop());
+    this.#releaseCancel = client.cancellation.onCancel(() => this.drop());
   }
 
   /** For a request whose body is still coming. */
@@ -127,7 +143,7 @@ export class Relay implements UpstreamListener {
         this.#sendBody(block, start, end, complete && i === last);
       if (this.#trailers !== undefined) this.#sendTrailers(this.#trailers);
     }
-    if (!this.#exchange.reply.isBehind) this.#call.resume();
+    if (!this.#client.reply.isBehind) this.#call.resume();
   }
 
   /** Ends the call; nothing of a held answer reaches the client. */
@@ -184,13 +200,13 @@ export class Relay implements UpstreamListener {
   }
 
   #sendHead(complete: boolean): void {
-    const { reply } = this.#exchange;
+    const { reply } = this.#client;
     const head = this.#head!;
     const { status, headers } = head;
     this.#rewriter = this.#options.rewriter?.(head);
     const lengthText = headers.get("content-length");
     const sized = lengthText !== undefined && this.#rewriter === undefined ? Number(lengthText) : undefined;
-    reply.sendHead(status, headers, sized ?? (complete && this.#exchange.request.method !== "HEAD" ? 0 : undefined));
+    reply.sendHead(status, headers, sized ?? (complete && this.#client.request.method !== "HEAD" ? 0 : undefined));
     if (complete) {
       reply.sendBytes(new Uint8Array(0), true);
       this.#finish({ kind: "complete", status });
@@ -201,7 +217,7 @@ export class Relay implements UpstreamListener {
   }
 
   #sendBody(block: Buffer, start: number, end: number, complete: boolean): void {
-    const { reply } = this.#exchange;
+    const { reply } = this.#client;
     if (!this.#begun && end > start) {
       this.#begun = true;
       this.#options.onFirstByte();
@@ -227,22 +243,20 @@ export class Relay implements UpstreamListener {
 
   #afterBody(complete: boolean): void {
     if (complete) this.#finish({ kind: "complete", status: this.#head!.status });
-    else if (this.#exchange.reply.isBehind) this.#call.pause();
+    else if (this.#client.reply.isBehind) this.#call.pause();
   }
 
   #sendTrailers(trailers: readonly (readonly [name: string, value: string])[]): void {
-    const { reply } = this.#exchange;
+    const { reply } = this.#client;
     if (this.#rewriter !== undefined) for (const part of this.#rewriter.finish()) reply.sendBytes(part, false);
     reply.endWithTrailers(trailers);
     this.#finish({ kind: "complete", status: this.#head!.status });
   }
 
   #fail(failure: UpstreamFailure): void {
-    const exchange = this.#exchange;
-    if (exchange.reply.headSent) exchange.reply.cut();
-    else if (failure.kind === "connect-refused") {
-      exchange.fail("ServiceUnavailable", "the decode server is not ready: connection refused");
-    } else exchange.fail("BadGateway", `decode server: ${failureText(failure)}`);
+    const { reply } = this.#client;
+    if (reply.headSent) reply.cut();
+    else this.#options.onUnanswered(failure);
     this.#finish({ kind: "failed", failure });
   }
 

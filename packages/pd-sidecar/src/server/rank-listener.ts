@@ -10,7 +10,8 @@ export interface RankListenerOptions {
   /** `undefined`: requests come unencrypted. */
   readonly pair: CertificatePair | undefined;
   onRequest(req: IncomingMessage, res: ServerResponse): void;
-  onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** `undefined`: the offer of another protocol is not taken up, and the request is one like all others. */
+  readonly onUpgrade: ((req: IncomingMessage, socket: Duplex, head: Buffer) => void) | undefined;
 }
 
 /** Source: spec disaggregation, section 3. */
@@ -79,9 +80,10 @@ export class RankListener {
       server.on("sessionError", () => {});
       this.#server = server;
     }
-    this.#server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) =>
-      options.onUpgrade(req, socket, head),
-    );
+    const { onUpgrade } = options;
+    if (onUpgrade !== undefined) {
+      this.#server.on("upgrade", (req: IncomingMessage, socket: Duplex, head: Buffer) => onUpgrade(req, socket, head));
+    }
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));

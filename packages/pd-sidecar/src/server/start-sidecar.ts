@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { EppError, errorText, type Logger } from "@pointsman/core";
+import { errorText, type Logger } from "@pointsman/core";
 import type { PrometheusMetrics } from "@pointsman/telemetry";
 import type { RankOptions, SidecarOptions } from "../config/sidecar-options.ts";
 import { createConnector, moriioSettings } from "../connectors/create-connector.ts";
@@ -16,10 +16,9 @@ import {
   anyOfTargets,
   everyTarget,
   listedTargets,
-  type PoolReference,
-  type PoolTargets,
   targetsOfFile,
 } from "../targets/allowed-targets.ts";
+import { openPool, type PoolTargets, targetsOfPool } from "../targets/pool-targets.ts";
 import type { SidecarTracing } from "../tracing.ts";
 import { makeTarget, type Target } from "../upstream/target.ts";
 import { type UpstreamTls, upstreamDefaults } from "../upstream/upstream-limits.ts";
@@ -37,6 +36,10 @@ export interface SidecarDependencies {
   readonly tracing?: SidecarTracing | undefined;
   /** Knows the pods of an InferencePool; without it no pool can be given. */
   readonly poolTargets?: PoolTargets | undefined;
+  /** Longest wait of a start for a pool that is given and not required; 5 s when absent. */
+  readonly poolWaitMs?: number;
+  /** Ends a start that waits for a pool. */
+  readonly signal?: AbortSignal;
 }
 
 /** A running sidecar. */
@@ -67,6 +70,7 @@ export async function startSidecar(options: SidecarOptions, dependencies: Sideca
   return sidecar;
 }
 
+const defaultPoolWaitMs = 5000;
 const maxReplyBytes = 64 * 1024 * 1024;
 
 class RunningSidecar implements Sidecar {
@@ -104,7 +108,9 @@ class RunningSidecar implements Sidecar {
   async start(): Promise<void> {
     const { logger, metrics } = this.#dependencies;
     const options = this.#options;
-    this.#allowed = await this.#openTargets();
+    const allowed = await this.#openTargets();
+    this.#allowed = allowed;
+    metrics.beforePage(() => this.#metrics.targetsRestricted.set(allowed.restricts() ? 1 : 0));
     const moriio = await moriioSettings(options.moriio, this.#metrics, logger);
     const pair = !options.secureProxy
       ? undefined
@@ -170,36 +176,19 @@ class RunningSidecar implements Sidecar {
   }
 
   async #openTargets(): Promise<AllowedTargets> {
-    const { pool, hosts, file } = this.#options.targets;
-    const { logger } = this.#dependencies;
+    const { pool, poolRequired, hosts, file } = this.#options.targets;
+    const { logger, poolTargets, poolWaitMs = defaultPoolWaitMs, signal } = this.#dependencies;
     const all: AllowedTargets[] = [];
     if (hosts !== undefined) all.push(listedTargets(hosts, "--allowed-targets"));
     if (file !== undefined) all.push(targetsOfFile(file, logger));
-    const ofPool = pool === undefined ? undefined : await this.#openPool(pool);
-    if (ofPool !== undefined) all.push(ofPool);
+    const members = pool === undefined ? undefined : await openPool(poolTargets, pool, poolRequired, logger);
+    if (members !== undefined) {
+      // Beside a list, a pool that is not known adds nothing to it.
+      const openUntilKnown = !poolRequired && all.length === 0;
+      const wait = { required: poolRequired, waitMs: poolWaitMs, signal };
+      all.push(await targetsOfPool(members, { ...wait, openUntilKnown, logger }));
+    }
     return all.length === 0 ? everyTarget : anyOfTargets(all);
-  }
-
-  /** Missing values: undefined when the pool cannot be watched and does not have to be. */
-  async #openPool(pool: PoolReference): Promise<AllowedTargets | undefined> {
-    const { poolTargets, logger } = this.#dependencies;
-    const required = this.#options.targets.poolRequired;
-    if (poolTargets === undefined) {
-      if (!required) return undefined;
-      throw new EppError(
-        "PD_SIDECAR_POOL",
-        "--enable-ssrf-protection with --inference-pool needs a Kubernetes client, which is not there; give the hosts " +
-          "with --allowed-targets or --allowed-targets-file",
-      );
-    }
-    try {
-      return await poolTargets.open(pool, logger);
-    } catch (thrown: unknown) {
-      const problem = errorText(thrown);
-      if (required) throw new EppError("PD_SIDECAR_POOL", `--inference-pool: ${problem}`, { cause: thrown });
-      logger.warn({ pool, problem }, "the inference pool cannot be watched; every target is allowed");
-      return undefined;
-    }
   }
 
   /** Every rank has connections, a connector and an encode stage of its own. */

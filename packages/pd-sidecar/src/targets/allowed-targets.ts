@@ -6,33 +6,24 @@ import { parseTarget, type Target } from "../upstream/target.ts";
 /** Decides which servers requests may be sent to, by host; the port does not count. */
 export interface AllowedTargets {
   allows(target: Target): boolean;
+  /** Whether anything is refused at present. */
+  restricts(): boolean;
   stop(): void;
 }
 
-/** The InferencePool whose pods may be targets. */
-export interface PoolReference {
-  readonly namespace: string;
-  readonly name: string;
-  readonly group: string;
-}
-
-/** Watches an InferencePool: its pods' addresses and names are allowed. Resolves when the pool is known. */
-export interface PoolTargets {
-  open(pool: PoolReference, logger: Logger): Promise<AllowedTargets>;
-}
-
-export const everyTarget: AllowedTargets = { allows: () => true, stop: () => {} };
+export const everyTarget: AllowedTargets = { allows: () => true, restricts: () => false, stop: () => {} };
 
 /** Allows a fixed list of hosts. Throws `PD_SIDECAR_TARGETS` for a text that is no host. */
 export function listedTargets(hosts: readonly string[], from: string): AllowedTargets {
   const allowed = hostSet(hosts, from);
-  return { allows: ({ host }) => allowed.has(host), stop: () => {} };
+  return { allows: ({ host }) => allowed.has(host), restricts: () => true, stop: () => {} };
 }
 
 /** Allows what any of several allow. */
 export function anyOfTargets(all: readonly AllowedTargets[]): AllowedTargets {
   return {
     allows: (target) => all.some((each) => each.allows(target)),
+    restricts: () => all.every((each) => each.restricts()),
     stop: () => {
       for (const each of all) each.stop();
     },
@@ -58,7 +49,7 @@ export function targetsOfFile(file: string, logger: Logger): AllowedTargets {
     }
   };
   watchFile(file, { interval: lookIntervalMs, persistent: false }, changed);
-  return { allows: ({ host }) => allowed.has(host), stop: () => unwatchFile(file, changed) };
+  return { allows: ({ host }) => allowed.has(host), restricts: () => true, stop: () => unwatchFile(file, changed) };
 }
 
 function readHosts(file: string): ReadonlySet<string> {

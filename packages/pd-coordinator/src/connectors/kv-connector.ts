@@ -1,0 +1,43 @@
+import type { JsonValue } from "@pointsman/core/json";
+import { editObject, jsonText, keepForReader, newBootstrapRoom, RawJson } from "@pointsman/pd-sidecar/shared";
+import type { KvConnectorName, SglangOptions } from "../config/coordinator-options.ts";
+
+/** The `kv_transfer_params` of one request's two phases. */
+export interface KvTransfer {
+  readonly prefill: Uint8Array;
+  /** Prefill waits for decode, so that both have to run at the same time. */
+  readonly sideBySide: boolean;
+  /** `answered`: those of the prefill server's answer; undefined when it has none. */
+  decode(answered: JsonValue | undefined): Uint8Array;
+}
+
+const forDecode = { do_remote_decode: false, do_remote_prefill: true };
+const decodeFlags: ReadonlyMap<string, Uint8Array> = new Map(
+  Object.entries(forDecode).map(([name, value]) => [name, jsonText(value)]),
+);
+const forPrefill = { do_remote_decode: true, do_remote_prefill: false };
+
+/** Parameters for a new request. */
+export function newKvTransfer(name: KvConnectorName, sglang: SglangOptions): KvTransfer {
+  switch (name) {
+    case "kv-shared-storage":
+      return { prefill: jsonText(forPrefill), sideBySide: false, decode: () => jsonText(forDecode) };
+    case "kv-nixl":
+      return { prefill: jsonText(keepForReader), sideBySide: false, decode: withFlags };
+    case "kv-sglang":
+      return sglangTransfer(sglang);
+  }
+}
+
+function withFlags(answered: JsonValue | undefined): Uint8Array {
+  return Buffer.concat(editObject(answered, decodeFlags));
+}
+
+/** Where the prefill server's host is known, decode needs nothing of its answer. */
+function sglangTransfer({ bootstrapPort, bootstrapHost }: SglangOptions): KvTransfer {
+  const room = new RawJson(newBootstrapRoom());
+  const meeting = { bootstrap_host: bootstrapHost, bootstrap_port: bootstrapPort, bootstrap_room: room };
+  const prefill = jsonText({ ...forPrefill, ...meeting });
+  if (bootstrapHost === undefined) return { prefill, sideBySide: false, decode: withFlags };
+  return { prefill, sideBySide: true, decode: () => jsonText({ ...forDecode, ...meeting }) };
+}
