@@ -5,7 +5,7 @@ export type { EngineTrouble } from "./engine/simulated-engine.ts";
 export type { Stall } from "./engine/stalls.ts";
 export { CapacityError, findCapacity } from "./find-capacity.ts";
 export { type BuiltinPolicyName, builtinPolicyNames } from "./policies/builtin-policies.ts";
-export type { ReplayedPicker } from "./policies/picker-policy.ts";
+export type { AnswerDelays, ReplayedPicker, ReportedUsage } from "./policies/picker-policy.ts";
 export type { ReplayOutcome } from "./replay-outcome.ts";
 export { type PickerFactory, type ReplayOptions, runReplay } from "./run-replay.ts";
 export { SeededRandom } from "./seeded-random.ts";

@@ -2,10 +2,11 @@ import { defaultEngineModel, type EngineModel } from "./engine/engine-model.ts";
 import { type EngineTrouble, type Sequence, SimulatedEngine } from "./engine/simulated-engine.ts";
 import { ImbalanceMeter } from "./imbalance-meter.ts";
 import { type BuiltinPolicyName, builtinPolicy } from "./policies/builtin-policies.ts";
-import { PickerPolicy, type ReplayedPicker } from "./policies/picker-policy.ts";
+import { type AnswerDelays, PickerPolicy, type ReplayedPicker, type ReportedUsage } from "./policies/picker-policy.ts";
 import { ReplicatedPolicy } from "./policies/replicated-policy.ts";
 import type { RoutingPolicy } from "./policies/routing-policy.ts";
 import { type ReplayOutcome, summarize } from "./replay-outcome.ts";
+import { SeededRandom } from "./seeded-random.ts";
 import type { ServedRequest } from "./served-request.ts";
 import { VirtualTime } from "./virtual-time.ts";
 import type { Workload, WorkloadRequest } from "./workload/workload.ts";
@@ -23,6 +24,10 @@ export interface ReplayOptions {
   readonly replicas?: number;
   /** Period of scraping where a source states none. Default 50 ms. */
   readonly scrapeIntervalMs?: number;
+  /** How late pickers see answers, as they do in real time. Built-in policies see none. Default: at once. */
+  readonly answerDelays?: AnswerDelays;
+  /** What servers say of tokens at the end of an answer. Default `full`. */
+  readonly usage?: ReportedUsage;
   /** Shares of the requests, by order of arrival, that are served and not counted. Default 0.25 at the start. */
   readonly warmUp?: number;
   /** Default 0.1, at the end. */
@@ -38,6 +43,9 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 
 /** Longest virtual time after the last arrival; what is not served by then counts as not served. */
 const patienceMs = 3_600_000;
+
+/** Streams of random numbers from here on delay answers, one to each replica. */
+const firstDelayStream = 1000;
 
 /** Requests done between two reports of progress. */
 const reportEvery = 50;
@@ -83,14 +91,16 @@ async function pickerPolicy(
   make: PickerFactory,
   engines: readonly SimulatedEngine[],
   time: VirtualTime,
-  { workload, seed, replicas = 1, scrapeIntervalMs = 50 }: ReplayOptions,
+  { workload, seed, replicas = 1, scrapeIntervalMs = 50, answerDelays, usage = "full" }: ReplayOptions,
 ): Promise<RoutingPolicy> {
   const pickers: RoutingPolicy[] = [];
   try {
     for (let replica = 0; replica < replicas; replica++) {
       const picker = await make(time, replica);
-      const scraping = { intervalMs: scrapeIntervalMs, phase: replica / replicas };
-      pickers.push(new PickerPolicy(picker, engines, workload, time, scraping));
+      const random = new SeededRandom(seed, firstDelayStream + replica);
+      const scrapePhase = replica / replicas;
+      const surroundings = { scrapeIntervalMs, scrapePhase, usage, answerDelays, random };
+      pickers.push(new PickerPolicy(picker, engines, workload, time, surroundings));
     }
   } catch (thrown: unknown) {
     for (const picker of pickers) await picker.dispose?.();

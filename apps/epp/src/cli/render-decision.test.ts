@@ -155,11 +155,12 @@ test("an estimate of many parts is a table of its own, one of few stands beside 
   const lines = await explained(expectedLatency, ["a", "b"], "word ".repeat(800));
   const at = lines.findIndex((line) => line.includes("ExpectedLatency"));
   expect(lines[at]!.trim().split(/ {2,}/)).toEqual([
-    ...["ExpectedLatency", "ttftMs", "queueMs", "memoryMs", "prefillMs", "decodeMs", "harmMs", "evictMs"],
+    ...["ExpectedLatency", "ttftMs", "queueMs", "memoryMs", "prefillMs", "sparedMs", "decodeMs"],
+    ...["harmMs", "evictMs"],
   ]);
   const winner = lines.slice(at + 1, at + 3).find((line) => line.startsWith("    * default/"))!;
   // 1000 tokens by the assumed relations: 15 ms, 0.03 per token, 1 per million pairs; 200 tokens of answer.
-  expect(winner.trim().split(/ {2,}/).slice(1)).toEqual(["45.5", "0", "0", "30.5", "2001", "0", "0"]);
+  expect(winner.trim().split(/ {2,}/).slice(1)).toEqual(["45.5", "0", "0", "30.5", "0", "2001", "0", "0"]);
   const scores = lines.find((line) => line.includes("expected-latency-scorer x1"))!;
   expect(lines[lines.indexOf(scores) + 1]).toMatch(
     / 1\.00 +1\.00 +PrefixCacheMatchInfoDataKey\.matchedBlocks=0 \(0 ms\)/,

@@ -13,6 +13,8 @@ export interface ExpectedLatency {
   readonly memoryMs: Float64Array;
   /** Part of it: this request's own prompt, the part that is not cached. */
   readonly prefillMs: Float64Array;
+  /** Part of `prefillMs` that is counted for later requests: they find a prefix that is asked for often at one more endpoint. */
+  readonly sparedMs: Float64Array;
   /** First token to last. */
   readonly decodeMs: Float64Array;
   /** Delay this request causes to those that are there, summed over them. */
@@ -32,6 +34,7 @@ export const EXPECTED_LATENCY: AttributeType<ExpectedLatency> = defineAttribute(
     queueMs: expected.queueMs[slot],
     memoryMs: expected.memoryMs[slot],
     prefillMs: expected.prefillMs[slot],
+    sparedMs: expected.sparedMs[slot],
     decodeMs: expected.decodeMs[slot],
     harmMs: expected.harmMs[slot],
     evictMs: expected.evictMs[slot],

@@ -6,11 +6,16 @@ import { attentionPairs, PoolModel } from "./pool-model.ts";
 
 /** A model that notes what it is taught instead of learning it, so that times stay the assumed ones. */
 class NotedModel extends PoolModel {
-  readonly prefills: { readonly tokens: number; readonly pairs: number; readonly ms: number }[] = [];
+  readonly prefills: {
+    readonly tokens: number;
+    readonly pairs: number;
+    readonly contextTokens: number;
+    readonly ms: number;
+  }[] = [];
   readonly steps: { readonly contextTokens: number; readonly ms: number }[] = [];
 
-  override learnPrefill(tokens: number, pairs: number, ms: number): void {
-    this.prefills.push({ tokens, pairs, ms });
+  override learnPrefill(tokens: number, pairs: number, contextTokens: number, ms: number): void {
+    this.prefills.push({ tokens, pairs, contextTokens, ms });
   }
 
   override learnStep(contextTokens: number, ms: number): void {
@@ -28,6 +33,9 @@ const plan = (fields: Partial<DispatchPlan> = {}): DispatchPlan => ({
   ...fields,
 });
 
+/** Tokens that an answer in the making is expected to have, before the first one. */
+const halfAnswer = 100;
+
 const newWork = (): EndpointWork => new EndpointWork(new NotedModel());
 
 test("what was sent waits in order; a first token shortens the queue, an end leaves", () => {
@@ -39,7 +47,12 @@ test("what was sent waits in order; a first token shortens the queue, an end lea
   expect(work.backlogMs(10)).toBe(190);
   expect(work.backlogMs(50)).toBe(150);
   work.firstToken(first, 90);
-  expect([work.present, work.decoding, work.pendingTokens, work.contextTokens]).toEqual([2, 1, 1000, 1000]);
+  expect([work.present, work.decoding, work.pendingTokens, work.contextTokens]).toEqual([
+    2,
+    1,
+    1000,
+    1000 + halfAnswer,
+  ]);
   expect(work.backlogMs(100)).toBe(90);
   work.end(first, 50, 500);
   work.end(second, undefined, 500);
@@ -128,14 +141,14 @@ test("accounts stay exact under any order of sends, first tokens and ends", () =
         expect(work.present).toBe(left.length + decoding.length);
         expect(work.decoding).toBe(decoding.length);
         expect(work.contextTokens).toBeCloseTo(
-          sum(decoding, (each) => each.plan.promptTokens),
+          sum(decoding, (each) => each.plan.promptTokens + model.halfAnswerTokens),
           4,
         );
         expect(work.pendingTokens).toBeCloseTo(
           sum(left, (each) => each.uncachedTokens),
           4,
         );
-        const queuedMs = sum(left, (each) => each.plan.prefillMs) * work.slowness;
+        const queuedMs = sum(left, (each) => each.plan.prefillMs) * work.speed.prefill;
         const expectedMs = left.length === 0 ? 0 : Math.abs(queuedMs - (nowMs - headSinceMs));
         expect(work.backlogMs(nowMs)).toBeCloseTo(expectedMs, 4);
       }
@@ -144,7 +157,7 @@ test("accounts stay exact under any order of sends, first tokens and ends", () =
   );
 });
 
-test("first tokens that come within two milliseconds are one step of the engine, learned once the next one comes", () => {
+test("a first token sooner after another than its prompt can be computed was computed with it, and seen late", () => {
   const model = new NotedModel();
   const work = new EndpointWork(model);
   const [a, b, c, d] = [
@@ -154,14 +167,65 @@ test("first tokens that come within two milliseconds are one step of the engine,
     work.send(plan({ promptTokens: 100, sentAtMs: 20 })),
   ];
   work.firstToken(a!, 130);
-  work.firstToken(b!, 131.5);
+  // 500 tokens take 30 ms at least.
+  work.firstToken(b!, 142);
   expect(model.prefills).toEqual([]);
   work.firstToken(c!, 200);
   const pairs = attentionPairs(600, 400) + attentionPairs(500, 0);
-  expect(model.prefills).toEqual([{ tokens: 1100, pairs, ms: 130 }]);
-  const { slowness } = work;
+  expect(model.prefills).toEqual([{ tokens: 1100, pairs, contextTokens: 0, ms: 130 }]);
   work.firstToken(d!, 220);
-  expect(model.prefills[1]).toEqual({ tokens: 300, pairs: attentionPairs(300, 0), ms: (200 - 131.5) / slowness });
+  expect(model.prefills[1]).toMatchObject({ tokens: 300, pairs: attentionPairs(300, 0), contextTokens: 1500 + 200 });
+  expect(model.prefills[1]!.ms).toBeCloseTo(200 - 142, 9);
+});
+
+test("an endpoint whose prompts wait for the long steps of many answers is busy and not slow", () => {
+  const model = new PoolModel();
+  const [idle, busy] = [new EndpointWork(model), new EndpointWork(model)];
+  const random = seededRandom(8);
+  const steps = 40;
+  for (let i = 0; i < 20; i++) busy.firstToken(busy.send(plan({ promptTokens: 15_000 })), 0);
+  let nowMs = 0;
+  for (let i = 0; i < 400; i++) {
+    nowMs += 1000;
+    for (const work of [idle, busy]) {
+      const dispatch = work.send(plan({ promptTokens: 500, prefillMs: model.prefillMs(500, 0), sentAtMs: nowMs }));
+      const ms = 20 + 15 + (work === busy ? 30 : 0) + 4 * random();
+      work.firstToken(dispatch, nowMs + ms);
+      work.end(dispatch, steps, nowMs + ms + (steps - 1) * (work === busy ? 27 : 10));
+    }
+  }
+  expect(model.sharedMs(300_000) - model.sharedMs(0)).toBeGreaterThan(20);
+  for (const { speed } of [idle, busy]) {
+    expect(speed.prefill).toBeGreaterThan(0.93);
+    expect(speed.prefill).toBeLessThan(1.07);
+    expect(speed.step).toBeGreaterThan(0.93);
+    expect(speed.step).toBeLessThan(1.07);
+  }
+});
+
+test("one step in ten seen 80 ms late moves no endpoint's factors by a tenth, and the relations stay those of the pool", () => {
+  const model = new PoolModel();
+  const works = Array.from({ length: 4 }, () => new EndpointWork(model));
+  const random = seededRandom(21);
+  let nowMs = 0;
+  for (let i = 0; i < 600; i++) {
+    for (const work of works) {
+      const prefillMs = model.prefillMs(500, 12_000);
+      const fields = { promptTokens: 12_500, cachedTokens: 12_000, prefillMs, sentAtMs: nowMs };
+      const dispatch = work.send(plan(fields));
+      const late = (): number => -12 * Math.log(1 - random()) + (random() < 0.1 ? -80 * Math.log(1 - random()) : 0);
+      const firstMs = nowMs + 60 + late();
+      work.firstToken(dispatch, firstMs);
+      nowMs += 300;
+      work.end(dispatch, 500, nowMs + 499 * 20 + late());
+      if (i < 100) continue;
+      expect(Math.abs(Math.log(work.speed.prefill))).toBeLessThan(0.25);
+      expect(Math.abs(Math.log(work.speed.step))).toBeLessThan(0.1);
+    }
+  }
+  const ms = model.sharedMs(100) + model.prefillMs(500, 12_000);
+  expect(ms).toBeGreaterThan(55);
+  expect(ms).toBeLessThan(95);
 });
 
 test("a prompt that was sent to an idle endpoint is measured from its own start", () => {
@@ -171,8 +235,8 @@ test("a prompt that was sent to an idle endpoint is measured from its own start"
   work.firstToken(work.send(plan({ sentAtMs: 5000 })), 5090);
   work.firstToken(work.send(plan({ sentAtMs: 9000 })), 9100);
   expect(model.prefills.map(({ ms }) => ms)[0]).toBe(100);
-  expect(model.prefills[1]!.ms * work.slowness).toBeGreaterThan(80);
-  expect(model.prefills[1]!.ms * work.slowness).toBeLessThan(200);
+  expect(model.prefills[1]!.ms * work.speed.prefill).toBeGreaterThan(80);
+  expect(model.prefills[1]!.ms * work.speed.prefill).toBeLessThan(200);
 });
 
 test("a prompt whose first token nobody sees counts as computed when it should be", () => {
@@ -182,7 +246,7 @@ test("a prompt whose first token nobody sees counts as computed when it should b
   expect(work.backlogMs(50)).toBe(150);
   expect([work.present, work.decoding]).toEqual([2, 0]);
   expect(work.backlogMs(150)).toBe(50);
-  expect([work.present, work.decoding, work.contextTokens]).toEqual([2, 1, 1000]);
+  expect([work.present, work.decoding, work.contextTokens]).toEqual([2, 1, 1000 + halfAnswer]);
   expect(work.backlogMs(10_000)).toBe(0);
   expect(work.decoding).toBe(2);
   work.end(whole, 100, 10_000);
@@ -209,7 +273,7 @@ test("answers teach the time of a step, without the prompts computed in between,
   work.firstToken(long!, 100);
   work.firstToken(between!, 300);
   work.firstToken(short!, 400);
-  const atTheStart = work.slowness;
+  const atTheStart = work.speed.step;
   work.end(short!, 7, 900);
   work.end(between!, undefined, 1000);
   expect(model.steps).toEqual([]);
@@ -218,7 +282,7 @@ test("answers teach the time of a step, without the prompts computed in between,
   expect(model.steps).toHaveLength(1);
   // 1900 ms, of which two prompts of 100 ms each, by an endpoint of nearly usual speed.
   expect(step!.ms * atTheStart).toBeCloseTo(17, 0);
-  expect(step!.contextTokens).toBe(1000);
+  expect(step!.contextTokens).toBe(1000 + halfAnswer);
 });
 
 /**
@@ -253,7 +317,7 @@ test("an endpoint at half the speed is known as such after 40 answers of each", 
   const model = new PoolModel();
   const works = [1, 1, 1, 2].map(() => new EndpointWork(model));
   serve(works, model, [1, 1, 1, 2], 40);
-  const [usual, , other, slow] = works.map(({ slowness }) => slowness);
+  const [usual, , other, slow] = works.map(({ speed }) => speed.prefill);
   expect(slow! / usual!).toBeGreaterThan(1.7);
   expect(slow! / usual!).toBeLessThan(2.3);
   expect(other! / usual!).toBeGreaterThan(0.9);
@@ -264,47 +328,51 @@ test("an endpoint that recovers is known as recovered", () => {
   const model = new PoolModel();
   const works = [new EndpointWork(model), new EndpointWork(model)];
   const endMs = serve(works, model, [1, 3], 60);
-  expect(works[1]!.slowness / works[0]!.slowness).toBeGreaterThan(2);
+  expect(works[1]!.speed.prefill / works[0]!.speed.prefill).toBeGreaterThan(2);
   serve(works, model, [1, 1], 150, endMs);
-  expect(works[1]!.slowness / works[0]!.slowness).toBeLessThan(1.15);
-});
-
-test("no single answer, however late, makes an endpoint a fifth slower, and all together not more than 150 times", () => {
-  const model = new NotedModel();
-  const work = new EndpointWork(model);
-  work.firstToken(work.send(plan()), 1e8);
-  work.firstToken(work.send(plan({ sentAtMs: 2e8 })), 3e8);
-  expect(work.slowness).toBeGreaterThan(1.1);
-  expect(work.slowness).toBeLessThan(1.2);
-  for (let i = 0; i < 500; i++) work.firstToken(work.send(plan({ sentAtMs: (4 + i) * 1e8 })), (4.5 + i) * 1e8);
-  expect(work.slowness).toBeGreaterThan(100);
-  expect(work.slowness).toBeLessThan(150);
-});
-
-test("an endpoint that looks slow and gets no request any more looks like the others again within two minutes", () => {
-  const model = new PoolModel();
-  const works = [new EndpointWork(model), new EndpointWork(model)];
-  const endMs = serve(works, model, [1, 4], 40);
-  const slow = works[1]!;
-  const { slowness } = slow;
-  expect(slowness / works[0]!.slowness).toBeGreaterThan(2);
-  slow.fade(endMs + 5000);
-  expect(slow.slowness).toBe(slowness);
-  slow.fade(endMs + 40_000);
-  expect(slow.slowness).toBeLessThan(1 + (slowness - 1) / 2);
-  for (let sinceMs = 40_000; sinceMs <= 120_000; sinceMs += 100) slow.fade(endMs + sinceMs);
-  expect(slow.slowness).toBeGreaterThan(1);
-  expect(slow.slowness).toBeLessThan(1.05);
+  expect(works[1]!.speed.prefill / works[0]!.speed.prefill).toBeLessThan(1.15);
 });
 
 test("an endpoint that is seen to be slow every ten seconds stays so", () => {
   const model = new NotedModel();
   const work = new EndpointWork(model);
   for (let i = 0; i < 60; i++) {
-    work.fade(i * 10_000);
+    work.speed.fade(i * 10_000);
     work.firstToken(work.send(plan({ sentAtMs: i * 10_000 })), i * 10_000 + 300);
   }
-  expect(work.slowness).toBeGreaterThan(2);
+  expect(work.speed.prefill).toBeGreaterThan(2);
+});
+
+test("what is usual on an endpoint follows what is there over half a minute", () => {
+  const work = newWork();
+  const dispatches = Array.from({ length: 10 }, () => work.send(plan()));
+  for (const dispatch of dispatches) work.firstToken(dispatch, 0);
+  for (let nowMs = 0; nowMs <= 3000; nowMs += 100) work.noteLoad(nowMs);
+  expect(work.usualPresent).toBeGreaterThan(0.5);
+  expect(work.usualPresent).toBeLessThan(1.5);
+  for (let nowMs = 3000; nowMs <= 150_000; nowMs += 100) work.noteLoad(nowMs);
+  expect(work.usualPresent).toBeGreaterThan(9.8);
+  expect(work.usualPresent).toBeLessThanOrEqual(10);
+  expect(work.usualContextTokens / work.contextTokens).toBeGreaterThan(0.98);
+  for (const dispatch of dispatches) work.end(dispatch, undefined, 150_000);
+  for (let nowMs = 150_000; nowMs <= 300_000; nowMs += 100) work.noteLoad(nowMs);
+  expect(work.usualPresent).toBeLessThan(0.2);
+});
+
+test("an endpoint that computes prompts for half of its time is known to take about twice as long for answers, at most five times", () => {
+  const stretched = (everyMs: number): number => {
+    const work = newWork();
+    for (let nowMs = 0; nowMs <= 600_000; nowMs += everyMs) {
+      work.noteLoad(nowMs);
+      work.firstToken(work.send(plan({ prefillMs: 30.5, sentAtMs: nowMs })), nowMs + 45.5);
+    }
+    return work.stretch;
+  };
+  expect(newWork().stretch).toBe(1);
+  expect(stretched(3050)).toBeLessThan(1.05);
+  expect(stretched(61)).toBeGreaterThan(1.8);
+  expect(stretched(61)).toBeLessThan(2.6);
+  expect(stretched(6.1)).toBeCloseTo(5, 9);
 });
 
 test("requests of others are what the engine has beyond our own, averaged over seconds", () => {

@@ -1,26 +1,23 @@
+import { EndpointSpeed } from "./endpoint-speed.ts";
 import { attentionPairs, type PoolModel } from "./pool-model.ts";
 import { roundedValues } from "./rounded-values.ts";
 import { RunningMean } from "./running-mean.ts";
 
-/** First tokens closer together than this come from one step of the engine. */
-const sameStepMs = 2;
-/** Observations that weigh as much as the assumption that all endpoints are equally fast. */
-const priorObservations = 5;
-/** Observations after which older ones fade. */
-const memoryObservations = 50;
 /**
- * No single observation says that an endpoint is more than e = 2.7 times faster or slower: a picker or an engine that
- * stands still for a moment makes times that say nothing of speed.
+ * A first token that comes after another in less than this share of the time that computing its prompt takes was computed
+ * in the same step of the engine, and seen a little later.
  */
-const maxLogRatio = 1;
-/** An endpoint of which nothing is observed for this long, */
-const fadeAfterMs = 10_000;
-/** is taken to be as fast as the others more and more: else one that looked slow gets no request and looks so for good. */
-const fadeMs = 30_000;
-/** All observations together say no more than e⁵ = 150 times. */
-const maxLogSlowness = 5;
+const sameStepShare = 0.5;
 /** Time in which a difference between own count and scraped count is averaged out. */
 const foreignMemoryMs = 2000;
+/** Time over which the usual context of an endpoint is averaged. */
+const usualMemoryMs = 30_000;
+/** Loads are noted at most this often. */
+const notedEveryMs = 50;
+/** Time over which the share of prompts in an endpoint's time is averaged. */
+const shareMemoryMs = 120_000;
+/** Most of the time that prompts are taken to need. */
+const maxPrefillShare = 0.8;
 /** Answers shorter than this say little about the time of a step. */
 const minStepTokens = 8;
 /** An engine that says it has more requests is not believed. */
@@ -62,6 +59,8 @@ export class Dispatch {
 interface PrefillStep {
   readonly startMs: number;
   readonly endMs: number;
+  /** Context of those who decoded meanwhile. */
+  readonly contextTokens: number;
   tokens: number;
   pairs: number;
 }
@@ -81,16 +80,18 @@ export class EndpointWork {
   #pendingTokens = 0;
   #decoding = 0;
   #contextTokens = 0;
+  #usualContextTokens = 0;
+  #usualPresent = 0;
+  /** Share of its time that the endpoint computes prompts, and what it had done of them when that was noted. */
+  #prefillShare = 0;
+  #notedPrefillMs = 0;
+  #usualAtMs = Number.NEGATIVE_INFINITY;
   /** Since when the oldest pending prompt can be computed. */
   #headSinceMs = 0;
   /** Milliseconds of prefill the endpoint has done, as expected. */
   #prefillDoneMs = 0;
-  /** How much slower than the pool the endpoint is, and its logarithm. */
-  #slowness = 1;
-  #logSlowness = 0;
-  #observations = 0;
-  /** Last observation, or how far what was observed has faded. */
-  #observedAtMs = 0;
+  /** How fast the endpoint proves to be. */
+  readonly speed: EndpointSpeed;
   #step: PrefillStep | undefined;
   /** Requests of others: scraped count less own count, averaged over time. */
   #foreign = 0;
@@ -101,11 +102,9 @@ export class EndpointWork {
 
   constructor(model: PoolModel) {
     this.#model = model;
-  }
-
-  /** Factor on the pool's times. */
-  get slowness(): number {
-    return this.#slowness;
+    this.speed = new EndpointSpeed((endpoints, prefillLog, stepLog) =>
+      model.noteSpeeds(endpoints, prefillLog, stepLog),
+    );
   }
 
   get cacheTrust(): number {
@@ -127,21 +126,55 @@ export class EndpointWork {
     return this.#pendingTokens + this.#foreignWaiting * this.#model.meanPromptTokens;
   }
 
-  /** Prompt tokens of the requests that decode. */
+  /** Tokens of the requests that decode: of their prompts, and as much of their answers as there is on average. */
   get contextTokens(): number {
-    return this.#contextTokens + (this.#foreign - this.#foreignWaiting) * this.#model.meanPromptTokens;
+    const foreign = this.#foreign - this.#foreignWaiting;
+    return (
+      this.#contextTokens +
+      foreign * this.#model.meanPromptTokens +
+      (this.#decoding + foreign) * this.#model.halfAnswerTokens
+    );
   }
 
   get decoding(): number {
     return this.#decoding + this.#foreign - this.#foreignWaiting;
   }
 
+  /** The same on average over the last half minute. */
+  get usualContextTokens(): number {
+    return this.#usualContextTokens;
+  }
+
+  /** Requests on the endpoint, on average over the last half minute. */
+  get usualPresent(): number {
+    return this.#usualPresent;
+  }
+
+  /** How much longer answers take because prompts are computed in between. */
+  get stretch(): number {
+    return 1 / (1 - Math.min(maxPrefillShare, this.#prefillShare));
+  }
+
+  /** Follows the load that the endpoint usually has. */
+  noteLoad(nowMs: number): void {
+    const elapsedMs = nowMs - this.#usualAtMs;
+    if (elapsedMs < notedEveryMs) return;
+    this.#usualAtMs = nowMs;
+    if (elapsedMs === Number.POSITIVE_INFINITY) return;
+    const gain = elapsedMs / (usualMemoryMs + elapsedMs);
+    this.#prefillShare +=
+      (this.#prefillDoneMs - this.#notedPrefillMs - elapsedMs * this.#prefillShare) / (shareMemoryMs + elapsedMs);
+    this.#notedPrefillMs = this.#prefillDoneMs;
+    this.#usualPresent += gain * (this.present - this.#usualPresent);
+    this.#usualContextTokens += gain * (this.contextTokens - this.#usualContextTokens);
+  }
+
   /** Milliseconds until the prompts that are there are computed. */
   backlogMs(nowMs: number): number {
     if (this.#silent > 0) this.#passSilentPrefills(nowMs);
-    const foreignMs = this.#foreignWaiting * this.#model.meanPrefillMs * this.slowness;
+    const foreignMs = this.#foreignWaiting * this.#model.meanPrefillMs * this.speed.prefill;
     if (this.#queued === 0) return foreignMs;
-    const leftMs = this.#pendingMs * this.slowness - Math.max(0, nowMs - this.#headSinceMs);
+    const leftMs = this.#pendingMs * this.speed.prefill - Math.max(0, nowMs - this.#headSinceMs);
     // What is late is expected to take as long again as it is late already: a stalled endpoint looks worse each moment.
     return foreignMs + Math.abs(leftMs);
   }
@@ -153,21 +186,10 @@ export class EndpointWork {
     const difference = total - this.#queued - this.#decoding;
     const elapsedMs = this.#foreignAtMs === undefined ? 0 : nowMs - this.#foreignAtMs;
     this.#foreignAtMs = nowMs;
-    this.#foreign += (1 - Math.exp(-elapsedMs / foreignMemoryMs)) * (Math.max(-1, difference) - this.#foreign);
+    this.#foreign += (elapsedMs / (foreignMemoryMs + elapsedMs)) * (Math.max(-1, difference) - this.#foreign);
     // A count that is late with our own requests is below ours now and then; less than nobody is nobody.
     this.#foreign = Math.max(0, this.#foreign);
     this.#foreignWaiting = total === 0 ? 0 : (this.#foreign * waiting) / total;
-  }
-
-  /** Lets what was observed long ago fade. */
-  fade(nowMs: number): void {
-    const elapsedMs = nowMs - this.#observedAtMs - fadeAfterMs;
-    if (elapsedMs <= 0 || this.#observations === 0) return;
-    const kept = Math.exp(-elapsedMs / fadeMs);
-    this.#observedAtMs = nowMs - fadeAfterMs;
-    this.#observations *= kept;
-    this.#logSlowness *= kept;
-    this.#slowness = Math.exp(this.#logSlowness);
   }
 
   send(plan: DispatchPlan): Dispatch {
@@ -185,17 +207,18 @@ export class EndpointWork {
   firstToken(dispatch: Dispatch, nowMs: number): void {
     if (dispatch.state !== "pending") return;
     const startMs = Math.max(dispatch.plan.sentAtMs, this.#headSinceMs);
-    this.#decode(dispatch, nowMs);
+    const { contextTokens } = this;
     const tokens = dispatch.uncachedTokens;
     const pairs = attentionPairs(tokens, dispatch.plan.cachedTokens);
     const step = this.#step;
-    if (step !== undefined && nowMs - step.endMs < sameStepMs) {
+    this.#decode(dispatch, nowMs);
+    if (step !== undefined && nowMs - step.endMs < sameStepShare * this.#expectedMs(tokens, pairs, contextTokens)) {
       step.tokens += tokens;
       step.pairs += pairs;
       return;
     }
     this.#learnSpeed(nowMs);
-    this.#step = { startMs, endMs: nowMs, tokens, pairs };
+    this.#step = { startMs, endMs: nowMs, contextTokens, tokens, pairs };
   }
 
   /** Notes the end of an answer, or of a request without one. `outputTokens` is `undefined` when not known. */
@@ -210,8 +233,7 @@ export class EndpointWork {
       if (dispatch.plan.streams && outputTokens !== undefined && outputTokens >= minStepTokens) {
         const prefillMs = this.#prefillDoneMs - dispatch.prefillDoneMs;
         const stepMs = (nowMs - dispatch.firstTokenAtMs - prefillMs) / (outputTokens - 1);
-        const context = (dispatch.contextTokens + this.#contextTokens) / 2;
-        if (stepMs > 0) this.#model.learnStep(context, stepMs / this.slowness);
+        if (stepMs > 0) this.#learnStep((dispatch.contextTokens + this.contextTokens) / 2, stepMs, outputTokens, nowMs);
       }
       this.#decoding--;
       this.#contextTokens -= dispatch.plan.promptTokens;
@@ -225,8 +247,9 @@ export class EndpointWork {
 
   /** The record for people who debug. */
   dump(nowMs: number): { readonly [name: string]: number } {
-    const { slowness, present, foreign, cacheTrust } = this;
-    return roundedValues({ slowness, present, foreign, backlogMs: this.backlogMs(nowMs), cacheTrust });
+    const { present, foreign, cacheTrust, speed } = this;
+    const { prefill: slowness, step: stepSlowness } = speed;
+    return roundedValues({ slowness, stepSlowness, present, foreign, backlogMs: this.backlogMs(nowMs), cacheTrust });
   }
 
   /** Where no first token is seen, a prompt counts as computed when it should be. */
@@ -234,7 +257,7 @@ export class EndpointWork {
     for (;;) {
       const head = this.#pending[0];
       if (head === undefined || head.plan.streams) return;
-      const dueMs = Math.max(head.plan.sentAtMs, this.#headSinceMs) + head.plan.prefillMs * this.slowness;
+      const dueMs = Math.max(head.plan.sentAtMs, this.#headSinceMs) + head.plan.prefillMs * this.speed.prefill;
       if (dueMs > nowMs) return;
       this.#decode(head, dueMs);
     }
@@ -245,11 +268,11 @@ export class EndpointWork {
     this.#headSinceMs = atMs;
     this.#decoding++;
     this.#contextTokens += dispatch.plan.promptTokens;
-    this.#prefillDoneMs += dispatch.plan.prefillMs * this.slowness;
+    this.#prefillDoneMs += dispatch.plan.prefillMs * this.speed.prefill;
     dispatch.state = "decoding";
     dispatch.firstTokenAtMs = atMs;
     dispatch.prefillDoneMs = this.#prefillDoneMs;
-    dispatch.contextTokens = this.#contextTokens;
+    dispatch.contextTokens = this.contextTokens;
   }
 
   #removePending(dispatch: Dispatch): void {
@@ -263,22 +286,40 @@ export class EndpointWork {
     this.#pendingTokens = this.#queued === 0 ? 0 : this.#pendingTokens - dispatch.uncachedTokens;
   }
 
+  /** Time that a step with prompts is expected to take here. */
+  #expectedMs(uncachedTokens: number, pairs: number, contextTokens: number): number {
+    const { speed } = this;
+    const model = this.#model;
+    return model.sharedMs(contextTokens) * speed.step + model.pairedMs(uncachedTokens, pairs) * speed.prefill;
+  }
+
   /** Learns from the last step with prefills, all of whose first tokens are known once a later one comes. */
   #learnSpeed(nowMs: number): void {
     const step = this.#step;
     if (step === undefined) return;
     const ms = step.endMs - step.startMs;
     if (!(ms > 0)) return;
-    const ratio = Math.log(ms / (this.#model.expectedPrefillMs(step.tokens, step.pairs) * this.slowness));
-    this.#model.learnPrefill(step.tokens, step.pairs, ms / this.slowness);
-    this.#observations = Math.min(memoryObservations, this.#observations + 1);
-    this.#observedAtMs = nowMs;
-    const moved = this.#logSlowness + bounded(ratio, maxLogRatio) / (this.#observations + priorObservations);
-    this.#logSlowness = bounded(moved, maxLogSlowness);
-    this.#slowness = Math.exp(this.#logSlowness);
+    const { speed } = this;
+    const model = this.#model;
+    const prefillMs = model.pairedMs(step.tokens, step.pairs) * speed.prefill;
+    const expectedMs = model.sharedMs(step.contextTokens) * speed.step + prefillMs;
+    if (!(expectedMs > 0)) return;
+    const prefillShare = prefillMs / expectedMs;
+    const noise = model.prefillNoiseMs(expectedMs) / expectedMs;
+    const factor =
+      (prefillShare * speed.prefill) / model.usualPrefill + ((1 - prefillShare) * speed.step) / model.usualStep;
+    speed.observe(Math.log(ms / expectedMs), prefillShare, noise, nowMs);
+    model.learnPrefill(step.tokens, step.pairs, step.contextTokens, ms / factor);
   }
-}
 
-function bounded(value: number, limit: number): number {
-  return Math.min(limit, Math.max(-limit, value));
+  /** Learns from the steps of an answer. */
+  #learnStep(contextTokens: number, ms: number, answerTokens: number, nowMs: number): void {
+    const { speed } = this;
+    const model = this.#model;
+    const expectedMs = model.stepMs(contextTokens) * speed.step;
+    if (!(expectedMs > 0)) return;
+    const factor = speed.step / model.usualStep;
+    speed.observe(Math.log(ms / expectedMs), 0, model.stepNoiseMs(expectedMs, answerTokens) / expectedMs, nowMs);
+    model.learnStep(contextTokens, ms / factor, answerTokens);
+  }
 }

@@ -52,6 +52,7 @@ export class EndpointWorks {
   }
 
   delete(endpoint: Endpoint): void {
+    this.#byId.get(endpoint.id)?.speed.forget();
     this.#byId.delete(endpoint.id);
     this.#last = undefined;
   }

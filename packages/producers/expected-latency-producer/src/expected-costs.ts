@@ -10,8 +10,26 @@ export interface CacheRoom {
 /** What counts of the work that an endpoint has. */
 export type PlacedWork = Pick<
   EndpointWork,
-  "slowness" | "present" | "pendingTokens" | "contextTokens" | "decoding" | "backlogMs"
+  | "speed"
+  | "present"
+  | "pendingTokens"
+  | "contextTokens"
+  | "stretch"
+  | "usualPresent"
+  | "usualContextTokens"
+  | "backlogMs"
 >;
+
+/** What a request asks of an endpoint. */
+export interface AskedTokens {
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly outputTokens: number;
+  /** Share of the answer's steps in which one that is in the making still is: of {@link PoolModel.overlap}. */
+  readonly overlap: number;
+  /** Of those to compute, how many count as computed for later requests, which find them in the cache. */
+  readonly sparedTokens: number;
+}
 
 /** What a request is expected to see and to cause on one endpoint, milliseconds. */
 export interface ExpectedCosts {
@@ -19,6 +37,7 @@ export interface ExpectedCosts {
   queueMs: number;
   memoryMs: number;
   prefillMs: number;
+  sparedMs: number;
   decodeMs: number;
   harmMs: number;
   evictMs: number;
@@ -38,19 +57,20 @@ export interface ExpectedCosts {
 export function estimateCosts(
   model: PoolModel,
   work: PlacedWork,
-  request: { readonly promptTokens: number; readonly cachedTokens: number; readonly outputTokens: number },
+  request: AskedTokens,
   room: CacheRoom | undefined,
   nowMs: number,
   out: ExpectedCosts,
 ): void {
-  const { promptTokens, cachedTokens, outputTokens } = request;
-  const { slowness, present } = work;
+  const { promptTokens, cachedTokens, outputTokens, overlap } = request;
+  const { speed, present, contextTokens } = work;
   const uncachedTokens = promptTokens - cachedTokens;
   const halfAnswer = outputTokens / 2;
-  const prefillMs = model.prefillMs(uncachedTokens, cachedTokens) * slowness;
+  const prefillMs = model.prefillMs(uncachedTokens, cachedTokens) * speed.prefill;
   const queueMs = work.backlogMs(nowMs);
-  const stepMs = model.stepMs(work.contextTokens + work.decoding * halfAnswer) * slowness;
-  const addedStepMs = model.stepMsPerToken * (promptTokens + halfAnswer) * slowness;
+  // Who is there leaves while this one decodes, and as many come instead as usually are there.
+  const stepMs = model.stepMs(contextTokens * overlap + work.usualContextTokens * (1 - overlap)) * speed.step;
+  const addedStepMs = model.stepMsPerToken * (promptTokens + halfAnswer) * speed.step;
   let memoryMs = 0;
   if (room !== undefined) {
     const wantedTokens = work.pendingTokens + present * halfAnswer + uncachedTokens + outputTokens;
@@ -61,8 +81,11 @@ export function estimateCosts(
   out.queueMs = queueMs;
   out.memoryMs = memoryMs;
   out.prefillMs = prefillMs;
-  out.ttftMs = Math.max(queueMs + model.fixedMs * slowness, memoryMs) + prefillMs;
-  out.decodeMs = (outputTokens - 1) * (stepMs + addedStepMs);
-  out.harmMs = present * (prefillMs + addedStepMs * halfAnswer);
-  out.evictMs = prefillMs * model.reuse;
+  out.ttftMs = Math.max(queueMs + model.sharedMs(contextTokens) * speed.step, memoryMs) + prefillMs;
+  out.decodeMs = (outputTokens - 1) * (stepMs + addedStepMs) * work.stretch;
+  const sparedMs = uncachedTokens > 0 ? prefillMs * Math.min(1, request.sparedTokens / uncachedTokens) : 0;
+  out.sparedMs = sparedMs;
+  const crowd = present * overlap + work.usualPresent * (1 - overlap);
+  out.harmMs = present * (prefillMs - sparedMs) + crowd * addedStepMs * outputTokens;
+  out.evictMs = (prefillMs - sparedMs) * model.reuse;
 }

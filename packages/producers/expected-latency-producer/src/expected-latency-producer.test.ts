@@ -32,7 +32,7 @@ import { expect, test } from "vitest";
 import { RecordedSeries } from "../test/recorded-series.ts";
 import expectedLatencyProducer from "./index.ts";
 
-const parts = ["ttftMs", "queueMs", "memoryMs", "prefillMs", "decodeMs", "harmMs", "evictMs"] as const;
+const parts = ["ttftMs", "queueMs", "memoryMs", "prefillMs", "sparedMs", "decodeMs", "harmMs", "evictMs"] as const;
 const blockTokens = 64;
 
 function requestOf(promptTokens: number, matchedBlocks?: Int32Array, options: RequestOptions = {}): InferenceRequest {
@@ -267,6 +267,58 @@ test("a prefix match for a prompt of unknown length does not make it negative", 
   const producer = producerOver(pool(1));
   const { prefillMs, ttftMs } = producer.expect(requestOf(0, Int32Array.of(5)));
   expect([prefillMs[0], ttftMs[0]]).toEqual([0, 15]);
+});
+
+test("a prefix that many requests on their way share is spared where it is not cached, one that few share is not", () => {
+  const endpoints = pool(4);
+  const producer = producerOver(endpoints);
+  const held = (): Int32Array => Int32Array.of(128, 0, 0, 0);
+  const spared = (): readonly number[] => [...producer.expect(requestOf(8192, held())).sparedMs];
+  expect(spared()).toEqual([0, 0, 0, 0]);
+  const sent = Array.from({ length: 40 }, () => requestOf(8192, held()));
+  for (const request of sent) {
+    producer.expect(request);
+    producer.send(request, endpoints[0]!);
+  }
+  const { sparedMs, prefillMs } = producer.expect(requestOf(8192, held()));
+  // 40 less twice their deviation, half of them for each of two that hold it: the tokens, of which the test's prompts have 2000.
+  expect(sparedMs[0]).toBe(0);
+  expect(sparedMs[1]! / prefillMs[1]!).toBeGreaterThan(0.15);
+  expect(sparedMs[1]! / prefillMs[1]!).toBeLessThan(0.25);
+  expect(sparedMs[3]).toBe(sparedMs[1]);
+  for (const request of sent) {
+    producer.firstToken(request, endpoints[0]!);
+    producer.end(request, endpoints[0]!);
+  }
+  expect(spared()).toEqual([0, 0, 0, 0]);
+});
+
+test("who comes is shared among all endpoints that hold the prefix: the more hold it, the less is spared at one more", () => {
+  const endpoints = pool(4);
+  const producer = producerOver(endpoints);
+  for (let i = 0; i < 16; i++) {
+    const request = requestOf(2000);
+    producer.expect(request);
+    producer.send(request, endpoints[0]!);
+  }
+  const sparedWith = (...blocks: readonly number[]): number =>
+    producer.expect(requestOf(2000, Int32Array.from(blocks))).sparedMs[3]!;
+  // 16 less twice their deviation are 8: four for each of two that would hold it, two for each of four.
+  expect(sparedWith(31, 31, 31, 0) / sparedWith(31, 0, 0, 0)).toBeCloseTo(2 / 3 / (4 / 5), 6);
+});
+
+test("a request that is refused, or decided once more, shares its prefix no longer", () => {
+  const endpoints = pool(2);
+  const producer = producerOver(endpoints);
+  for (let i = 0; i < 40; i++) {
+    const request = requestOf(8192, Int32Array.of(128, 0));
+    producer.expect(request);
+    producer.send(request, endpoints[0]!);
+    producer.expect(request);
+    producer.send(request, endpoints[1]!);
+    producer.headers(request, endpoints[1]!, 503);
+  }
+  expect([...producer.expect(requestOf(8192, Int32Array.of(128, 0))).sparedMs]).toEqual([0, 0]);
 });
 
 test("an answer's length is expected to be what the model's answers were, at most what the client allows", () => {

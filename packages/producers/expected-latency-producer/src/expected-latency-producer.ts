@@ -23,10 +23,18 @@ import { ExpectedTables } from "./expected-tables.ts";
 import { type ExpectedLatencyParams, expectedLatencyParams } from "./params.ts";
 import { PoolModel } from "./pool-model.ts";
 import { PredictionMetrics } from "./prediction-metrics.ts";
+import { prefixHashes, SharedPrefixes, SparedTokens } from "./shared-prefixes.ts";
 
 /** A request on its way, kept on it from its decision to the end of its answer. */
 const DISPATCH: AttributeType<Dispatch> = defineAttribute({
   dataType: "ExpectedLatencyDispatch",
+  scope: "request",
+  defaultProducer: "expected-latency-producer",
+});
+
+/** What a request's prompt begins with: hashes for each of the lengths that are told apart. */
+const PREFIXES: AttributeType<readonly number[]> = defineAttribute({
+  dataType: "ExpectedLatencyPrefixes",
   scope: "request",
   defaultProducer: "expected-latency-producer",
 });
@@ -51,7 +59,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
     required: [TOKENIZED_PROMPT.from(), PREFIX_MATCH.from(prefixMatchInfoProducerName)],
     optional: [KV_CACHE_USAGE, CACHE_NUM_BLOCKS, CACHE_BLOCK_SIZE, WAITING_QUEUE_SIZE, RUNNING_REQUESTS_SIZE],
   }),
-  produces: (_params, name) => [EXPECTED_LATENCY.from(name), DISPATCH.from(name)],
+  produces: (_params, name) => [EXPECTED_LATENCY.from(name), DISPATCH.from(name), PREFIXES.from(name)],
   readsBody: ["request", "response"],
   create({ prefixMatchInfoProducerName }, host) {
     const prompts = host.requestReader(TOKENIZED_PROMPT.from());
@@ -65,19 +73,24 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
     const readExpected = host.requestReader(EXPECTED_LATENCY.from(host.name));
     const writeDispatch = host.requestWriter(DISPATCH.from(host.name));
     const readDispatch = host.requestReader(DISPATCH.from(host.name));
+    const writePrefixes = host.requestWriter(PREFIXES.from(host.name));
+    const readPrefixes = host.requestReader(PREFIXES.from(host.name));
     const metrics = new PredictionMetrics(host);
     const model = new PoolModel();
     const works = new EndpointWorks(model, () => host.endpoints());
+    const prefixes = new SharedPrefixes();
+    const spared = new SparedTokens();
     /** Share of the requests in the pool that others sent, as of the last decision. */
     let foreignShare = 0;
     // Used for one candidate after another, so that nothing is allocated for each.
-    const asked = { promptTokens: 0, cachedTokens: 0, outputTokens: 0 };
+    const asked = { promptTokens: 0, cachedTokens: 0, outputTokens: 0, overlap: 1, sparedTokens: 0 };
     const room: Mutable<CacheRoom> = { capacityTokens: 0, usedTokens: 0 };
     const costs: ExpectedCosts = {
       ttftMs: 0,
       queueMs: 0,
       memoryMs: 0,
       prefillMs: 0,
+      sparedMs: 0,
       decodeMs: 0,
       harmMs: 0,
       evictMs: 0,
@@ -95,6 +108,23 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
       return matched > 0 ? Math.min(matched, Math.max(0, promptTokens - 1)) : 0;
     }
 
+    /** Finds out how much of the request's prefixes later ones will want on one more endpoint. False if nothing. */
+    function findSpared(
+      hashes: readonly number[],
+      match: PrefixMatch | undefined,
+      endpoints: readonly Endpoint[],
+    ): boolean {
+      if (hashes.length === 0 || match === undefined || prefixes.surely(hashes[0]!) <= 0) return false;
+      spared.begin(hashes.length);
+      const { matchedBlocks, blockSizeTokens } = match;
+      for (let i = 0; i < endpoints.length; i++) {
+        const blocks = matchedBlocks[endpoints[i]!.slot];
+        if (blocks !== undefined && blocks > 0) spared.held(blocks * blockSizeTokens);
+      }
+      spared.settle((length) => prefixes.surely(hashes[length]!));
+      return true;
+    }
+
     function cacheRoom(endpoint: Endpoint, nowMs: number): CacheRoom | undefined {
       const usage = cacheUsage.fresh(endpoint, nowMs);
       const tokens = (cacheBlocks.get(endpoint) ?? 0) * (cacheBlockTokens.get(endpoint) ?? 0) * model.tokenRatio;
@@ -103,6 +133,13 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
       room.capacityTokens = tokens;
       room.usedTokens = usage * tokens;
       return room;
+    }
+
+    /** A request leaves the endpoint it is on. */
+    function finish(request: InferenceRequest, dispatch: Dispatch, outputTokens: number | undefined): void {
+      writeDispatch.set(request, undefined);
+      prefixes.remove(readPrefixes.get(request) ?? []);
+      dispatch.work.end(dispatch, outputTokens, host.clock.now());
     }
 
     return {
@@ -114,6 +151,9 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         const { works: aligned, idHashes } = works.ofAll(endpoints);
         const match = matches.get(request);
         const tokens = prompts.get(request)?.prompts[0]?.tokenIds;
+        const hashes = tokens === undefined ? [] : prefixHashes(tokens);
+        const isShared = findSpared(hashes, match, endpoints);
+        writePrefixes.set(request, hashes);
         const agreed = foreignShare < minForeignShare || tokens === undefined ? -1 : agreedEndpoint(tokens, idHashes);
         const agreedTokens = agreedCached * Math.min(1, foreignShare * 4);
         let mostCachedTokens = 0;
@@ -121,6 +161,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         let foreign = 0;
         asked.promptTokens = promptTokens;
         asked.outputTokens = outputTokens;
+        asked.overlap = model.overlap(outputTokens);
         for (let i = 0; i < endpoints.length; i++) {
           const endpoint = endpoints[i]!;
           const work = aligned[i]!;
@@ -129,7 +170,8 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
           if (runningRequests !== undefined && waitingRequests !== undefined) {
             work.scraped(runningRequests, waitingRequests, nowMs);
           }
-          work.fade(nowMs);
+          work.noteLoad(nowMs);
+          work.speed.fade(nowMs);
           const matched = cachedTokens(match, endpoint, promptTokens);
           if (matched > mostCachedTokens) mostCachedTokens = matched;
           present += work.present;
@@ -137,6 +179,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
           // What others sent there is not known; that they agree on this endpoint is.
           const hidden = i === agreed ? Math.max(0, promptTokens - 1 - matched) * agreedTokens : 0;
           asked.cachedTokens = matched * work.cacheTrust + hidden;
+          asked.sparedTokens = isShared ? spared.of(asked.cachedTokens) : 0;
           estimateCosts(model, work, asked, cacheRoom(endpoint, nowMs), nowMs, costs);
           expected.set(endpoint.slot, costs);
         }
@@ -147,7 +190,8 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
 
       preRequest(request, result) {
         // A request that is decided once more leaves the endpoint it was counted on.
-        readDispatch.get(request)?.work.end(readDispatch.get(request)!, undefined, host.clock.now());
+        const before = readDispatch.get(request);
+        if (before !== undefined) finish(request, before, undefined);
         const target = result.profiles.get(result.primaryProfile)?.targets[0];
         const expected = readExpected.get(request);
         const ttftMs = (target === undefined ? undefined : expected?.ttftMs[target.slot]) ?? Number.NaN;
@@ -167,6 +211,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
           streams: request.body.stream,
         };
         writeDispatch.set(request, work.send(plan));
+        prefixes.add(readPrefixes.get(request) ?? []);
         return undefined;
       },
 
@@ -174,8 +219,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         const dispatch = readDispatch.get(request);
         if (dispatch === undefined || status === undefined || (status >= 200 && status < 300)) return;
         // How fast an engine refuses says nothing of how fast it computes.
-        writeDispatch.set(request, undefined);
-        dispatch.work.end(dispatch, undefined, host.clock.now());
+        finish(request, dispatch, undefined);
       },
 
       responseBody(request, _result, event) {
@@ -190,11 +234,10 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
           work.firstToken(dispatch, nowMs);
         }
         if (!event.endOfStream) return;
-        writeDispatch.set(request, undefined);
         const { usage } = event;
         // Engines that report no usage send a token in each event.
         const outputTokens = usage?.completionTokens ?? (event.streamedEvents > 0 ? event.streamedEvents : undefined);
-        work.end(dispatch, event.terminationCause === "natural" ? outputTokens : undefined, nowMs);
+        finish(request, dispatch, event.terminationCause === "natural" ? outputTokens : undefined);
         if (event.terminationCause !== "natural") return;
         if (outputTokens !== undefined) model.learnOutput(request.targetModel, outputTokens);
         if (usage?.promptTokens === undefined) return;

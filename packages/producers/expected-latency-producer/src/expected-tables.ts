@@ -1,7 +1,7 @@
 import { type Endpoint, type ExpectedLatency, slotTableLength } from "@pointsman/core";
 import type { ExpectedCosts } from "./expected-costs.ts";
 
-const tables = 7;
+const tables = 8;
 
 /** What one request is expected to see and to cause, by slot. One allocation for all tables. */
 export class ExpectedTables implements ExpectedLatency {
@@ -9,6 +9,7 @@ export class ExpectedTables implements ExpectedLatency {
   readonly queueMs: Float64Array;
   readonly memoryMs: Float64Array;
   readonly prefillMs: Float64Array;
+  readonly sparedMs: Float64Array;
   readonly decodeMs: Float64Array;
   readonly harmMs: Float64Array;
   readonly evictMs: Float64Array;
@@ -24,9 +25,10 @@ export class ExpectedTables implements ExpectedLatency {
     this.queueMs = table(1);
     this.memoryMs = table(2);
     this.prefillMs = table(3);
-    this.decodeMs = table(4);
-    this.harmMs = table(5);
-    this.evictMs = table(6);
+    this.sparedMs = table(4);
+    this.decodeMs = table(5);
+    this.harmMs = table(6);
+    this.evictMs = table(7);
   }
 
   set(slot: number, costs: ExpectedCosts): void {
@@ -34,6 +36,7 @@ export class ExpectedTables implements ExpectedLatency {
     this.queueMs[slot] = costs.queueMs;
     this.memoryMs[slot] = costs.memoryMs;
     this.prefillMs[slot] = costs.prefillMs;
+    this.sparedMs[slot] = costs.sparedMs;
     this.decodeMs[slot] = costs.decodeMs;
     this.harmMs[slot] = costs.harmMs;
     this.evictMs[slot] = costs.evictMs;

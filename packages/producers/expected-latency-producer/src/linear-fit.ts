@@ -31,6 +31,7 @@ export class LinearFit {
   readonly #known: Float64Array;
   readonly #factor: Float64Array;
   readonly #gain: Float64Array;
+  readonly #unit: Float64Array;
   /** Running mean of how far samples are off, in units of their usual error. */
   #spread = 1;
   /** Samples learned from. */
@@ -51,6 +52,12 @@ export class LinearFit {
     this.#known = new Float64Array(size);
     this.#factor = new Float64Array(size * size);
     this.#gain = new Float64Array(size);
+    this.#unit = new Float64Array(size);
+  }
+
+  /** How far samples are off on average, in units of their usual error. */
+  get spread(): number {
+    return this.#spread;
   }
 
   /** The relation's value. */
@@ -81,11 +88,35 @@ export class LinearFit {
     const variance = Math.max(usualError ** 2 / weight, length / maxInformation);
     if (length === 0) return;
     this.#remember(variance);
-    if (!this.#solve()) return;
+    if (!this.#factorize()) return;
+    this.#solve(this.#sample);
     for (let i = 0; i < size; i++) {
-      const moved = coefficients[i]! + (this.#units[i]! * this.#gain[i]! * residual) / variance;
-      coefficients[i] = Math.max(0, moved);
+      coefficients[i] = coefficients[i]! + (this.#units[i]! * this.#gain[i]! * residual) / variance;
     }
+    this.#raiseNegative();
+  }
+
+  /**
+   * Coefficients below 0 become 0, and the others move with them as far as samples tell: cutting one off alone would
+   * leave the others too high, the more the more alike the features are.
+   */
+  #raiseNegative(): void {
+    const { coefficients } = this;
+    const size = coefficients.length;
+    for (let pass = 0; pass < size; pass++) {
+      let lowest = 0;
+      for (let i = 1; i < size; i++) {
+        if (coefficients[i]! / this.#units[i]! < coefficients[lowest]! / this.#units[lowest]!) lowest = i;
+      }
+      if (coefficients[lowest]! >= 0) return;
+      this.#unit.fill(0);
+      this.#unit[lowest] = 1;
+      this.#solve(this.#unit);
+      const share = -coefficients[lowest]! / this.#units[lowest]! / this.#gain[lowest]!;
+      for (let i = 0; i < size; i++) coefficients[i] = coefficients[i]! + share * this.#gain[i]! * this.#units[i]!;
+      coefficients[lowest] = 0;
+    }
+    for (let i = 0; i < size; i++) coefficients[i] = Math.max(0, coefficients[i]!);
   }
 
   /** Forgets in the direction of the sample, and adds what it tells. */
@@ -110,24 +141,30 @@ export class LinearFit {
     }
   }
 
-  /** Solves `information × gain = sample` by Cholesky's factor; false, and nothing done, should rounding forbid it. */
-  #solve(): boolean {
+  /** Cholesky's factor of what is known; false should rounding forbid it. */
+  #factorize(): boolean {
+    const factor = this.#factor;
+    const size = this.#gain.length;
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j <= i; j++) {
+        let sum = this.#information[i * size + j]!;
+        for (let k = 0; k < j; k++) sum -= factor[i * size + k]! * factor[j * size + k]!;
+        if (i !== j) factor[i * size + j] = sum / factor[j * size + j]!;
+        else if (sum > 0) factor[i * size + i] = Math.sqrt(sum);
+        else return false;
+      }
+    }
+    return true;
+  }
+
+  /** Solves `information × gain = side`. */
+  #solve(side: Float64Array): void {
     const factor = this.#factor;
     const gain = this.#gain;
     const size = gain.length;
     for (let i = 0; i < size; i++) {
-      let ahead = this.#sample[i]!;
-      for (let j = 0; j <= i; j++) {
-        let sum = this.#information[i * size + j]!;
-        for (let k = 0; k < j; k++) sum -= factor[i * size + k]! * factor[j * size + k]!;
-        if (i === j) {
-          if (!(sum > 0)) return false;
-          factor[i * size + i] = Math.sqrt(sum);
-        } else {
-          factor[i * size + j] = sum / factor[j * size + j]!;
-          ahead -= factor[i * size + j]! * gain[j]!;
-        }
-      }
+      let ahead = side[i]!;
+      for (let j = 0; j < i; j++) ahead -= factor[i * size + j]! * gain[j]!;
       gain[i] = ahead / factor[i * size + i]!;
     }
     for (let i = size - 1; i >= 0; i--) {
@@ -135,7 +172,6 @@ export class LinearFit {
       for (let k = i + 1; k < size; k++) sum -= factor[k * size + i]! * gain[k]!;
       gain[i] = sum / factor[i * size + i]!;
     }
-    return true;
   }
 }
 

@@ -10,10 +10,12 @@ test("each new token attends to what is cached and to the new ones before it", (
 
 test("before any answer, times are the assumed ones", () => {
   const model = new PoolModel();
-  expect(model.fixedMs).toBe(15);
+  expect(model.sharedMs(0)).toBe(15);
+  expect(model.sharedMs(20_000)).toBeCloseTo(15 + 1.5, 9);
   expect(model.prefillMs(1000, 0)).toBeCloseTo(30 + 0.5, 9);
   expect(model.prefillMs(1000, 2000)).toBeCloseTo(30 + 2.5, 9);
-  expect(model.expectedPrefillMs(1000, 500_000)).toBeCloseTo(45.5, 9);
+  expect(model.pairedMs(1000, 500_000)).toBeCloseTo(30.5, 9);
+  expect([model.usualPrefill, model.usualStep]).toEqual([1, 1]);
   expect(model.stepMs(20_000)).toBeCloseTo(11, 9);
   expect(model.stepMsPerToken).toBeCloseTo(0.00005, 12);
   expect([model.tokenRatio, model.reuse, model.meanPromptTokens, model.meanPrefillMs]).toEqual([1, 0, 0, 0]);
@@ -25,12 +27,14 @@ test("learns what a token, a pair and a step cost", () => {
   for (let i = 0; i < 600; i++) {
     const tokens = 50 + random() * 8000;
     const pairs = attentionPairs(tokens, random() * 30_000);
-    model.learnPrefill(tokens, pairs, (40 + 0.1 * tokens + (3 * pairs) / 1e6) * (0.95 + 0.1 * random()));
     const context = random() * 200_000;
-    model.learnStep(context, (20 + (0.2 * context) / 1000) * (0.95 + 0.1 * random()));
+    const exactMs = 40 + 0.1 * tokens + (3 * pairs) / 1e6 + (0.3 * context) / 1000;
+    model.learnPrefill(tokens, pairs, context, exactMs * (0.95 + 0.1 * random()));
+    model.learnStep(context, (20 + (0.2 * context) / 1000) * (0.95 + 0.1 * random()), 100);
   }
   expect(model.prefillMs(4000, 0) / (400 + 24)).toBeCloseTo(1, 1);
   expect(model.prefillMs(1000, 20_000) / (100 + 61.5)).toBeCloseTo(1, 1);
+  expect((model.sharedMs(100_000) - model.sharedMs(0)) / 30).toBeCloseTo(1, 0);
   expect(model.stepMs(100_000) / 40).toBeCloseTo(1, 1);
 });
 
@@ -88,6 +92,43 @@ test("the ratio of counts, the reuse of prompts and what prompts cost are means 
   expect([model.tokenRatio, model.reuse, model.meanPromptTokens, model.meanPrefillMs]).toEqual([1.2, 0.3, 2000, 60]);
 });
 
+test("times that are seen late by chance are known to be less exact, short ones the most", () => {
+  const [exact, noisy] = [new PoolModel(), new PoolModel()];
+  const random = seededRandom(4);
+  for (let i = 0; i < 500; i++) {
+    const tokens = 100 + random() * 8000;
+    const ms = 15 + 0.03 * tokens;
+    exact.learnPrefill(tokens, 0, 0, ms);
+    noisy.learnPrefill(tokens, 0, 0, ms + 40 * random());
+  }
+  expect(noisy.prefillNoiseMs(60)).toBeGreaterThan(5 * exact.prefillNoiseMs(60));
+  expect(noisy.prefillNoiseMs(60) / 60).toBeGreaterThan(1.5 * (noisy.prefillNoiseMs(600) / 600));
+  expect(exact.stepNoiseMs(10, 8)).toBeGreaterThan(1.5 * exact.stepNoiseMs(10, 500));
+});
+
+test("the usual endpoint is the mean of those of which something was seen", () => {
+  const model = new PoolModel();
+  model.noteSpeeds(1, 0, 0);
+  model.noteSpeeds(1, 0, 0);
+  model.noteSpeeds(0, Math.log(4), Math.log(9));
+  expect(model.usualPrefill).toBeCloseTo(2, 9);
+  expect(model.usualStep).toBeCloseTo(3, 9);
+  model.noteSpeeds(-1, -Math.log(4), -Math.log(9));
+  expect([model.usualPrefill, model.usualStep]).toEqual([1, 1]);
+});
+
+test("of answers in the making, more is left where a few are much longer than others", () => {
+  const [equal, uneven] = [new PoolModel(), new PoolModel()];
+  for (let i = 0; i < 2000; i++) {
+    equal.learnOutput("m", 500);
+    uneven.learnOutput("m", i % 10 === 0 ? 4550 : 50);
+  }
+  expect(equal.overlap(500)).toBeCloseTo(1 - Math.exp(-0.5), 2);
+  expect(uneven.overlap(500)).toBeGreaterThan(0.9);
+  expect(equal.overlap(50)).toBeGreaterThan(0.98);
+  expect(equal.overlap(50_000)).toBeLessThan(0.01);
+});
+
 test("its state is numbers with as many digits as people read", () => {
   const model = new PoolModel();
   model.learnTokenRatio(1000, 3001);
@@ -95,6 +136,7 @@ test("its state is numbers with as many digits as people read", () => {
     fixedMs: 15,
     perTokenMs: 0.03,
     perMillionPairsMs: 1,
+    waitPer1000ContextTokensMs: 0.075,
     prefillSamples: 0,
     stepMs: 10,
     per1000ContextTokensMs: 0.05,

@@ -12,6 +12,7 @@ import {
 } from "@pointsman/core";
 import type { Datastore } from "@pointsman/datastore";
 import type { Sequence, SimulatedEngine } from "../engine/simulated-engine.ts";
+import type { SeededRandom } from "../seeded-random.ts";
 import type { VirtualTime } from "../virtual-time.ts";
 import { openAiRequest } from "../workload/prompt-text.ts";
 import type { Workload, WorkloadRequest } from "../workload/workload.ts";
@@ -31,6 +32,28 @@ export interface ReplayedPicker {
   dispose(): Promise<void>;
 }
 
+/** How late a real picker sees what servers send: network, timers, and work of its own that comes first. */
+export interface AnswerDelays {
+  /** Mean delay of each piece of an answer, exponentially distributed. */
+  readonly meanMs: number;
+  /** Share of the pieces that meet a pause of the picker, 0 to 1, */
+  readonly pauseShare: number;
+  /** and how long such a pause is on average. */
+  readonly pauseMs: number;
+}
+
+/** What servers say at the end of an answer: all token counts, those without the cached ones, or none. */
+export type ReportedUsage = "full" | "without-cached" | "none";
+
+export interface PickerSurroundings {
+  readonly scrapeIntervalMs: number;
+  /** 0 to 1, moves the moments of scraping between those of other pickers. */
+  readonly scrapePhase: number;
+  readonly usage: ReportedUsage;
+  readonly answerDelays: AnswerDelays | undefined;
+  readonly random: SeededRandom;
+}
+
 const modelName = "replayed-model";
 const utf8 = new TextEncoder();
 
@@ -39,6 +62,8 @@ export class PickerPolicy implements RoutingPolicy {
   readonly name: string;
   readonly #picker: ReplayedPicker;
   readonly #workload: Workload;
+  readonly #time: VirtualTime;
+  readonly #surroundings: PickerSurroundings;
   readonly #serverOf: Map<string, number> = new Map();
   readonly #stops: { stop(): void }[] = [];
 
@@ -47,12 +72,13 @@ export class PickerPolicy implements RoutingPolicy {
     engines: readonly SimulatedEngine[],
     workload: Workload,
     time: VirtualTime,
-    /** `phase`, 0 to 1, moves the moments of scraping between those of other pickers. */
-    scraping: { readonly intervalMs: number; readonly phase: number },
+    surroundings: PickerSurroundings,
   ) {
     this.name = picker.name;
     this.#picker = picker;
     this.#workload = workload;
+    this.#time = time;
+    this.#surroundings = surroundings;
     for (const { index } of engines) {
       const address = `10.0.${index >> 8}.${index & 255}`;
       picker.datastore.upsert({
@@ -72,7 +98,7 @@ export class PickerPolicy implements RoutingPolicy {
     endpoints.forEach((endpoint, index) => {
       for (const binding of picker.sources) {
         if (binding.source.instance.pollTarget(endpoint) === undefined) continue;
-        const intervalMs = binding.source.instance.intervalMs ?? scraping.intervalMs;
+        const intervalMs = binding.source.instance.intervalMs ?? surroundings.scrapeIntervalMs;
         const scrape = (): void => {
           const page = metricsPage(engines[index]!);
           endpoint.reachability = "up";
@@ -80,7 +106,7 @@ export class PickerPolicy implements RoutingPolicy {
         };
         scrape();
         // Spread over the interval, as the scraper does.
-        timers.after((intervalMs * (index + scraping.phase)) / endpoints.length, () => {
+        timers.after((intervalMs * (index + surroundings.scrapePhase)) / endpoints.length, () => {
           this.#stops.push(timers.every(intervalMs, scrape));
         });
       }
@@ -90,7 +116,7 @@ export class PickerPolicy implements RoutingPolicy {
   route(request: WorkloadRequest, chosen: (choice: Choice) => void): void {
     const { path, body } = openAiRequest(this.#workload, request, modelName);
     const startMs = performance.now();
-    const sink = new ReplaySink(request, this.#serverOf, startMs, chosen);
+    const sink = new ReplaySink(request, this.#serverOf, startMs, this.#time, this.#surroundings, chosen);
     const exchange = new Exchange(this.#picker.router, sink);
     sink.exchange = exchange;
     const headers = new Headers();
@@ -115,6 +141,10 @@ class ReplaySink implements ExchangeSink {
   readonly #request: WorkloadRequest;
   readonly #serverOf: ReadonlyMap<string, number>;
   readonly #startMs: number;
+  readonly #time: VirtualTime;
+  readonly #surroundings: PickerSurroundings;
+  /** When the last piece of the answer is seen: they come in order. */
+  #seenMs = 0;
   readonly #chosen: (choice: Choice) => void;
   #target: Endpoint | undefined;
   #decided = false;
@@ -123,11 +153,15 @@ class ReplaySink implements ExchangeSink {
     request: WorkloadRequest,
     serverOf: ReadonlyMap<string, number>,
     startMs: number,
+    time: VirtualTime,
+    surroundings: PickerSurroundings,
     chosen: (choice: Choice) => void,
   ) {
     this.#request = request;
     this.#serverOf = serverOf;
     this.#startMs = startMs;
+    this.#time = time;
+    this.#surroundings = surroundings;
     this.#chosen = chosen;
   }
 
@@ -137,7 +171,7 @@ class ReplaySink implements ExchangeSink {
     this.#chosen({
       server: this.#serverOf.get(this.#target?.hostPort ?? ""),
       decisionMs: performance.now() - this.#startMs,
-      onProgress: (sequence, finished) => this.#answer(sequence, finished),
+      onProgress: (sequence, finished) => this.#sent(sequence, finished),
     });
   }
 
@@ -158,9 +192,25 @@ class ReplaySink implements ExchangeSink {
   responseBody(): void {}
   responseTrailers(): void {}
 
-  #answer(sequence: Sequence, finished: boolean): void {
+  /** A server sent a piece of the answer; the picker sees it at once, or late. */
+  #sent(sequence: Sequence, finished: boolean): void {
+    const { answerDelays, random } = this.#surroundings;
+    const isFirst = sequence.outputTokens === 1;
+    const { cachedTokens } = sequence;
+    if (answerDelays === undefined) {
+      this.#answer(isFirst, finished, cachedTokens);
+      return;
+    }
+    const { meanMs, pauseShare, pauseMs } = answerDelays;
+    const delayMs =
+      random.exponential() * meanMs + (random.uniform() < pauseShare ? random.exponential() * pauseMs : 0);
+    this.#seenMs = Math.max(this.#seenMs, this.#time.now() + delayMs);
+    this.#time.at(this.#seenMs, () => this.#answer(isFirst, finished, cachedTokens));
+  }
+
+  #answer(isFirst: boolean, finished: boolean, cachedTokens: number): void {
     const exchange = this.exchange!;
-    if (sequence.outputTokens === 1) {
+    if (isFirst) {
       exchange.responseHeaders(
         Headers.from([
           [":status", "200"],
@@ -172,15 +222,21 @@ class ReplaySink implements ExchangeSink {
     }
     const head = `data: {"id":"cmpl-${this.#request.index}","object":"text_completion","model":"${modelName}","choices":[`;
     let text = `${head}{"index":0,"text":" word","delta":{"content":" word"},"finish_reason":null}]}\n\n`;
-    if (finished) {
-      const { promptTokens, output } = this.#request;
-      const usage =
-        `"prompt_tokens":${promptTokens},"completion_tokens":${output.tokens},` +
-        `"total_tokens":${promptTokens + output.tokens},"prompt_tokens_details":{"cached_tokens":${sequence.cachedTokens}}`;
-      text += `${head}],"usage":{${usage}}}\n\ndata: [DONE]\n\n`;
-    }
+    if (finished) text += `${this.#usage(head, cachedTokens)}data: [DONE]\n\n`;
     exchange.responseBody(utf8.encode(text), finished);
     if (finished) exchange.close("error");
+  }
+
+  /** The event with the token counts, if there is one. */
+  #usage(head: string, cachedTokens: number): string {
+    const { usage } = this.#surroundings;
+    if (usage === "none") return "";
+    const { promptTokens, output } = this.#request;
+    const cached = usage === "full" ? `,"prompt_tokens_details":{"cached_tokens":${cachedTokens}}` : "";
+    const counts =
+      `"prompt_tokens":${promptTokens},"completion_tokens":${output.tokens},` +
+      `"total_tokens":${promptTokens + output.tokens}${cached}`;
+    return `${head}],"usage":{${counts}}}\n\n`;
   }
 }
 

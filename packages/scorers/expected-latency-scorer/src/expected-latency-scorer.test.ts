@@ -12,7 +12,7 @@ import { expect, test } from "vitest";
 import { scoreCosts } from "./expected-latency-scorer.ts";
 import expectedLatencyScorer from "./index.ts";
 
-const parts = ["ttftMs", "queueMs", "memoryMs", "prefillMs", "decodeMs", "harmMs", "evictMs"] as const;
+const parts = ["ttftMs", "queueMs", "memoryMs", "prefillMs", "sparedMs", "decodeMs", "harmMs", "evictMs"] as const;
 type Table = Readonly<Partial<Record<(typeof parts)[number], readonly number[]>>>;
 
 /** A table by slot; parts that are not given cost nothing. */
@@ -24,6 +24,7 @@ function expectedOf(table: Table, slots: number): ExpectedLatency {
     queueMs: of("queueMs"),
     memoryMs: of("memoryMs"),
     prefillMs: of("prefillMs"),
+    sparedMs: of("sparedMs"),
     decodeMs: of("decodeMs"),
     harmMs: of("harmMs"),
     evictMs: of("evictMs"),
@@ -50,7 +51,7 @@ const request = (): fc.Arbitrary<RequestOptions> =>
   fc
     .record({
       ...{ ttftMs: table, queueMs: table, memoryMs: table, prefillMs: table },
-      ...{ decodeMs: table, harmMs: table, evictMs: table },
+      ...{ sparedMs: table, decodeMs: table, harmMs: table, evictMs: table },
     })
     .map((expected) => ({ attributes: [[EXPECTED_LATENCY.from(), expected]] }));
 
@@ -109,6 +110,11 @@ test("parts count as much as their weights say", () => {
 
 test("queue, memory and prefill are parts of the time to first token and count once, in it", () => {
   expect(scores({ ttftMs: [100, 100], queueMs: [90, 0], memoryMs: [0, 90], prefillMs: [10, 10] }, 2)).toEqual([1, 1]);
+});
+
+test("what is computed for later requests is no cost of this one's, and never less than nothing", () => {
+  expect(scores({ ttftMs: [100, 500], sparedMs: [0, 450] }, 2)).toEqual([0.5, 1]);
+  expect(scores({ ttftMs: [100, 500], sparedMs: [0, 900], decodeMs: [0, 600] }, 2)).toEqual([1, 1]);
 });
 
 test("each candidate is scored by its slot, and one beyond the table is unknown", () => {

@@ -35,7 +35,8 @@ export const expectedLatencyScorer: AnyPluginDefinition = definePlugin<ExpectedL
           out[i] =
             expected === undefined
               ? Number.NaN
-              : ttftWeight * (expected.ttftMs[slot] ?? Number.NaN) +
+              : ttftWeight *
+                  Math.max(0, (expected.ttftMs[slot] ?? Number.NaN) - (expected.sparedMs[slot] ?? Number.NaN)) +
                 decodeWeight * (expected.decodeMs[slot] ?? Number.NaN) +
                 harmWeight * (expected.harmMs[slot] ?? Number.NaN) +
                 evictWeight * (expected.evictMs[slot] ?? Number.NaN);
