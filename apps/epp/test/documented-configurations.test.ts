@@ -2,9 +2,8 @@ import { globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatProblem, loadConfig } from "@pointsman/config";
-import { noMetrics, silentLogger, systemClock } from "@pointsman/core";
+import { createTimers, noMetrics, silentLogger, systemClock } from "@pointsman/core";
 import { expect, test } from "vitest";
-import { createTimers } from "../src/process/process-timers.ts";
 import { PluginRegistry } from "../src/registry/plugin-registry.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));

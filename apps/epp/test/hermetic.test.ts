@@ -5,6 +5,7 @@
 import {
   ACTIVE_MODELS,
   type AttributeKey,
+  createTimers,
   DecisionLog,
   Exchange,
   type ExchangeSink,
@@ -28,7 +29,6 @@ import { createPrometheusMetrics } from "@pointsman/telemetry";
 import { afterEach, expect, test } from "vitest";
 import { createRouter } from "../src/process/create-router.ts";
 import { loadGraph } from "../src/process/load-graph.ts";
-import { createTimers } from "../src/process/process-timers.ts";
 
 const defaultParsers = `
 plugins:

@@ -3,6 +3,7 @@
  * and request path. Source: spec ext-proc section 11, other suites.
  */
 import {
+  createTimers,
   DecisionLog,
   Exchange,
   type ExchangeSink,
@@ -16,7 +17,6 @@ import { Datastore } from "@pointsman/datastore";
 import { afterEach, expect, test } from "vitest";
 import { createRouter } from "../src/process/create-router.ts";
 import { loadGraph } from "../src/process/load-graph.ts";
-import { createTimers } from "../src/process/process-timers.ts";
 
 const config = `
 plugins:

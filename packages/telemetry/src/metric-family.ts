@@ -54,11 +54,12 @@ export abstract class SeriesFamily<C extends Cell, M> implements MetricFamily<M>
   }
 
   labels(...values: readonly string[]): M {
-    return this.child(this.#keyOf(values), values);
+    const shown = values.map(showable);
+    return this.child(this.#keyOf(shown), shown);
   }
 
   remove(...values: readonly string[]): void {
-    const key = this.#keyOf(values);
+    const key = this.#keyOf(values.map(showable));
     const cell = this.#cells.get(key);
     if (cell === undefined) return;
     cell.isListed = false;
@@ -144,4 +145,9 @@ function textOf(labels: readonly (readonly [string, string])[]): string {
 /** A label's value as the text format wants it. */
 function escaped(value: string): string {
   return value.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"');
+}
+
+/** NUL ends the page for Prometheus' parser, half a surrogate pair has no place in UTF-8: U+FFFD stands for both. */
+function showable(value: string): string {
+  return value.replaceAll("\0", "\ufffd").replace(/\p{Surrogate}/gu, "\ufffd");
 }

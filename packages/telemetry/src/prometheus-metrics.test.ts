@@ -22,7 +22,7 @@ const labelPairs = fc.constantFrom<readonly [string, string]>(
   ["a", "b:c"],
   ["a:b", "c"],
   ["", ""],
-  ['quo"te', "line\nbreak \\ \u0000 \u00fc"],
+  ['quo"te', "line\nbreak \\ \u00fc \u{1f600}"],
 );
 const step: fc.Arbitrary<Step> = fc.record({
   metric: fc.constantFrom("counter", "gauge", "histogram"),
@@ -174,4 +174,14 @@ test("a metric that cannot be is refused", () => {
   expect(() => metrics.gauge({ name: "b", help: "B.", labelNames: ["1"] })).toThrow('"1" is not a label name');
   expect(() => metrics.histogram({ name: "c", help: "C.", labelNames: ["le"], buckets: [1] })).toThrow('label "le"');
   expect(() => metrics.histogram({ name: "d", help: "D.", buckets: [2, 1] })).toThrow("do not ascend");
+});
+
+test("a label value that would break the page or another's line is shown with U+FFFD, in one series", async () => {
+  const metrics = createPrometheusMetrics({ processMetrics: false });
+  const family = metrics.counter({ name: "a_total", help: "A.", labelNames: ["x"] });
+  for (const value of ["a\0", "a\ud800", "a\udfff", "\u{1f600}"]) family.labels(value).inc();
+  const shown = Buffer.from(await metrics.page()).toString();
+  expect(shown.split("\n").slice(2, -1)).toEqual(['a_total{x="a\ufffd"} 3', 'a_total{x="\u{1f600}"} 1']);
+  family.remove("a\0");
+  expect(await metrics.page()).not.toContain("a\ufffd");
 });
