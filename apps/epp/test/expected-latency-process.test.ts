@@ -69,6 +69,8 @@ test("a streamed answer puts expected and observed time on the page, and the dec
   const code = await explainCommand.run(["--address", `127.0.0.1:${ports.metrics}`, "--request-id", "one"]);
   vi.restoreAllMocks();
   expect(code).toBe(0);
-  expect(printed).toMatch(/ExpectedLatency +ttftMs +queueMs +memoryMs +prefillMs +sparedMs +decodeMs +harmMs +evictMs\n/);
+  expect(printed).toMatch(
+    /ExpectedLatency +ttftMs +queueMs +memoryMs +prefillMs +sparedMs +decodeMs +harmMs +evictMs\n/,
+  );
   expect(printed).toMatch(/\* default\/a +45\.5 +0 +0 +30\.5 +0 +2001 +0 +0\n/);
 });
