@@ -8,6 +8,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { root } from "./workspace-packages.ts";
 
+// A mistyped --check must not write.
+const unknown = process.argv.slice(2).find((arg) => arg !== "--check");
+if (unknown !== undefined) {
+  console.error(`generate: unexpected argument ${JSON.stringify(unknown)}; there is --check, which changes nothing`);
+  process.exit(2);
+}
 const check = process.argv.includes("--check");
 let failed = false;
 

@@ -36,7 +36,8 @@ function finish(failed: readonly string[]): number {
 function run(args: readonly string[]): number {
   const command = readNewPluginCommand(args);
   if ("problem" in command) {
-    console.error(`new-plugin: ${command.problem}\n\n${newPluginUsage}`);
+    console.error(`new-plugin: ${command.problem}`);
+    console.error(args.length === 0 ? `\n${newPluginUsage}` : "See tools/new-plugin --help.");
     return 2;
   }
   if (command.run === "help") {

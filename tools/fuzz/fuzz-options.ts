@@ -14,11 +14,11 @@ export interface FuzzRun {
 const defaultSeconds = 60;
 
 export const usage = `usage: pnpm fuzz [TARGET...] [--seconds N] [--budget-seconds N] [--seed S] [--jobs N]
-  TARGET            what to try; all when none is named
-  --seconds N       time for each target, ${defaultSeconds} when not given
+  TARGET              what to try; all when none is named
+  --seconds N         time for each target, ${defaultSeconds} when not given
   --budget-seconds N  time for the whole run: each target gets at most its share
-  --seed S          a whole number that determines the inputs; drawn and printed when not given
-  --jobs N          targets at the same time; one for each core when not given`;
+  --seed S            a whole number that determines the inputs; drawn and printed when not given
+  --jobs N            targets at the same time; one for each core when not given`;
 
 /** Reads the arguments. Errors: a text that says what is wrong. */
 export function readFuzzOptions(args: readonly string[], known: readonly string[]): FuzzRun | string {

@@ -4,11 +4,15 @@
  */
 import { spawn } from "node:child_process";
 import { relative } from "node:path";
-import { readFuzzOptions } from "./fuzz-options.ts";
+import { readFuzzOptions, usage } from "./fuzz-options.ts";
 import type { FuzzLine } from "./fuzz-process.ts";
 import { targetNames } from "./target-names.ts";
 
 const startMs = performance.now();
+if (process.argv.includes("--help")) {
+  console.log(usage);
+  process.exit(0);
+}
 const run = readFuzzOptions(process.argv.slice(2), targetNames());
 if (typeof run === "string") {
   console.error(run);

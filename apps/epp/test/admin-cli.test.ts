@@ -140,10 +140,11 @@ test("over https the certificate is checked, with a name of its own, and a clien
   const otherName = await epp([...checked, ...client]);
   expect([otherName.code, otherName.err]).toEqual([1, expect.stringContaining("does not match")]);
   const anonymous = await epp([...checked, "--server-name", "llm-epp.inference.svc"]);
-  expect(anonymous.code).toBe(1);
+  // The connection may break before the alert is read.
+  expect([anonymous.code, anonymous.err]).toEqual([1, expect.stringContaining("--cert-file")]);
   expect(anonymous.err).not.toContain(noDecisions);
   const unchecked = await epp(["explain", "--address", `https://${address}`, "--token-file", token, ...client]);
-  expect([unchecked.code, unchecked.err]).toEqual([1, expect.stringContaining("no answer from https://")]);
+  expect([unchecked.code, unchecked.err]).toEqual([1, expect.stringContaining("give its authority with --ca-file")]);
 });
 
 test("a token on the command line is no flag, and a wrong file is told before anything is sent", async () => {

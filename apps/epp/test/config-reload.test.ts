@@ -66,10 +66,24 @@ test("the program follows its configuration file, keeps the last good one, and r
     .poll(() => metric('llm_d_epp_config_reloads_total{result="failure"}'), { timeout: 20_000 })
     .toMatch(/ 1$/);
   const told = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-  expect(told).toContainEqual(expect.objectContaining({ code: "EPP_CONFIG_UNKNOWN_TYPE", line: 6, column: 11 }));
+  expect(told).toContainEqual(
+    expect.objectContaining({
+      code: "EPP_CONFIG_UNKNOWN_TYPE",
+      line: 6,
+      column: 11,
+      help: expect.stringContaining('Nearest: "queue-scorer"'),
+    }),
+  );
   expect(told).toContainEqual(
     expect.objectContaining({ level: "error", msg: "configuration not reloaded; the last good one stays" }),
   );
+
+  writeFileSync(join(folder, "v2", "epp.yaml"), "\n");
+  child.kill("SIGHUP");
+  await expect
+    .poll(() => metric('llm_d_epp_config_reloads_total{result="failure"}'), { timeout: 20_000 })
+    .toMatch(/ 2$/);
+  expect(lines.some((line) => line.includes('"problem":"the file is empty"'))).toBe(true);
 
   writeFileSync(join(folder, "v2", "epp.yaml"), config("one.yaml", 3));
   child.kill("SIGHUP");

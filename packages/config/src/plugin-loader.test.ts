@@ -16,9 +16,14 @@ describe("types", () => {
     const outcome = await usualPlugins().load("plugins: [{name: q, type: queue-scoerr}]");
     expect(places(outcome)).toEqual(["1:27 UNKNOWN_TYPE"]);
     expect(outcome.problems[0]?.message).toBe('plugins[0] "q" has the unknown type "queue-scoerr".');
-    expect(outcome.problems[0]?.help).toMatch(
-      /^Nearest: "queue-scorer" \(npm package @pointsman\/queue-scorer\)\. Types: queue-scorer, /,
+    expect(outcome.problems[0]?.help).toBe(
+      'Nearest: "queue-scorer" (npm package @pointsman/queue-scorer); epp plugins lists all types.',
     );
+  });
+
+  test("an unknown type that is like no other is refused with the list of types", async () => {
+    const outcome = await usualPlugins().load("plugins: [{type: zzzzqqqq}]");
+    expect(outcome.problems[0]?.help).toMatch(/^Types: queue-scorer, .*\.$/);
   });
 
   test("for a package name, the resolver says where it looked", async () => {

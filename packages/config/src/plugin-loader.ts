@@ -343,14 +343,18 @@ export class PluginLoader {
     const { known } = this.#options.resolver;
     const nearest = this.#problems.nearest(type.value, known.keys());
     const packageName = nearest === undefined ? undefined : known.get(nearest)?.packageName;
-    const hint = nearest === undefined ? "" : `Nearest: ${quote(nearest)} (npm package ${packageName}). `;
+    // There are some eighty types: the list helps where no name is near.
     const types = [...known].filter(([text, entry]) => text === entry.type).map(([text]) => text);
+    const help =
+      nearest === undefined
+        ? `Types: ${listNames(types)}.`
+        : `Nearest: ${quote(nearest)} (npm package ${packageName}); epp plugins lists all types.`;
     this.#problems.add(
       "EPP_CONFIG_UNKNOWN_TYPE",
       type.at,
       // For the name of a package, the resolver knows where it looked.
       `${label} has the unknown type ${name}${type.value.includes("/") ? `: ${sentence(failure.message)}` : "."}`,
-      `${hint}Types: ${listNames(types)}.`,
+      help,
     );
   }
 

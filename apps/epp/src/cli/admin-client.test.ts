@@ -63,6 +63,24 @@ test.each<[string, number]>([
   expect(connect(["--address", address])).toMatchObject({ warnings: [] });
 });
 
+test.each([
+  [
+    "self-signed certificate; if the root CA is installed locally, try another program",
+    "the certificate of https://p is not accepted (self-signed certificate): give its authority with --ca-file, or the name in it with --server-name",
+  ],
+  [
+    "write EPROTO 40CD:error:0A00010B:SSL routines:tls:wrong version number:a.c:77:\n",
+    "https://p does not speak TLS: ask http:// there",
+  ],
+  [
+    "40FD:error:0A00045C:SSL routines:tlsv13 alert certificate required:a.c:918:SSL alert number 116\n",
+    "https://p asks for a certificate of an authority in its --metrics-client-ca-file: give --cert-file and --key-file",
+  ],
+  ["error:05800074:x509 certificate routines::key values mismatch", "--key-file is not the key of --cert-file"],
+])("%j of TLS is told with the flags that help", (message, told) => {
+  expect(adminFailure("https://p", new ConnectError(message))).toBe(told);
+});
+
 test.each<[Code, string]>([
   [Code.Unauthenticated, "--token-file"],
   [Code.PermissionDenied, "nonResourceURLs"],

@@ -95,8 +95,27 @@ export function adminFailure(url: string, thrown: unknown): string {
     case Code.NotFound:
       return rawMessage;
     default:
-      return `no answer from ${url}: ${errorText(thrown)}. Is the picker running, and is that its --metrics-port?`;
+      return (
+        tlsFailure(url, rawMessage) ??
+        `no answer from ${url}: ${errorText(thrown)}. Is the picker running, and is that its --metrics-port${
+          url.startsWith("http:")
+            ? ", without --metrics-cert-dir (else ask https://)"
+            : ", and does it ask for a --cert-file"
+        }?`
+      );
   }
+}
+
+/** What OpenSSL says is lines of its own names; this is what they mean here. */
+function tlsFailure(url: string, text: string): string | undefined {
+  if (text.includes("wrong version number")) return `${url} does not speak TLS: ask http:// there`;
+  if (text.includes("key values mismatch")) return "--key-file is not the key of --cert-file";
+  if (text.includes("alert certificate required")) {
+    return `${url} asks for a certificate of an authority in its --metrics-client-ca-file: give --cert-file and --key-file`;
+  }
+  if (text.includes("error:") || !/certificate/i.test(text)) return undefined;
+  const reason = text.split(";", 1)[0];
+  return `the certificate of ${url} is not accepted (${reason}): give its authority with --ca-file, or the name in it with --server-name`;
 }
 
 function parseAddress(address: string, scheme: string): URL | undefined {

@@ -34,7 +34,7 @@ export const checkCommand: Command = {
     }
     const configText = String(flags.values.get("config-text"));
     if (configText === "" && flags.positional.length !== 1) {
-      complain("epp check: give the configuration file, for example: epp check epp.yaml --print");
+      complain("epp check: give one configuration file, for example: epp check epp.yaml --print");
       return exitCode.badInput;
     }
     if (configText !== "" && flags.positional.length > 0) {
@@ -74,9 +74,13 @@ export const checkCommand: Command = {
         });
         for (const line of lines) complain(line);
       }
-      const counted = `${errors} ${errors === 1 ? "error" : "errors"}, ${problems.length - errors + warned.length} warnings`;
+      const counted = `${count(errors, "error")}, ${count(problems.length - errors + warned.length, "warning")}`;
       complain(errors === 0 ? `ok (${counted})` : counted);
     }
     return errors === 0 ? exitCode.ok : exitCode.badInput;
   },
 };
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

@@ -23,6 +23,7 @@ const demoFlags = [
 ] as const;
 
 export const demoCommand: Command = {
+  flags: demoFlags,
   async run(args) {
     const flags = parseOnly("demo", args, demoFlags);
     if (flags === undefined) return exitCode.badInput;
@@ -53,7 +54,9 @@ Serving until Ctrl-C. Try:
       complain(`epp demo: ${end.name} ended with code ${end.code}`);
       return exitCode.failed;
     } catch (thrown: unknown) {
-      complain(`epp demo: ${errorText(thrown)}`);
+      const text = errorText(thrown);
+      complain(`epp demo: ${text}`);
+      if (text.includes("--http-proxy-port")) complain("epp demo: choose another port with --port; 0 takes a free one");
       return exitCode.failed;
     } finally {
       await Promise.all(started.map((child) => child.stop()));
@@ -94,7 +97,7 @@ async function runDemo(options: {
   const proxy = `http://127.0.0.1:${ports["proxy"]}`;
   const admin = `127.0.0.1:${ports["metrics"]}`;
   print(
-    `${endpoints.length} simulated vLLM servers: ${endpoints.map(({ name, url }) => `${name} ${url.host}`).join(", ")}`,
+    `${endpoints.length} simulated vLLM ${endpoints.length === 1 ? "server" : "servers"}: ${endpoints.map(({ name, url }) => `${name} ${url.host}`).join(", ")}`,
   );
   print(`endpoint picker with built-in proxy: ${proxy}\n`);
   print("  #  prompt       answer  server    prompt tokens (cached)  why");

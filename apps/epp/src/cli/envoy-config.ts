@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { errorText } from "@pointsman/core";
 import { envoyBootstrap } from "../envoy/envoy-bootstrap.ts";
 import type { Command } from "./commands.ts";
@@ -29,15 +30,30 @@ const envoyFlags = [
 ] as const;
 
 export const envoyConfigCommand: Command = {
+  flags: envoyFlags,
   async run(args) {
     const flags = parseOnly("envoy-config", args, envoyFlags);
     if (flags === undefined) return exitCode.badInput;
     const text = (name: string): string => String(flags.values.get(name));
     const failOpen = text("failure-mode") === "open";
-    if (failOpen && text("endpoints-file") === "") {
-      complain("epp envoy-config: --failure-mode=open needs --endpoints-file, the endpoints to use without the picker");
-      return exitCode.badInput;
+    const endpointsFile = text("endpoints-file");
+    const problems: string[] = [];
+    if (failOpen && endpointsFile === "") {
+      problems.push("--failure-mode=open needs --endpoints-file, the endpoints to use without the picker");
     }
+    if (!failOpen && endpointsFile !== "") {
+      problems.push(
+        "--endpoints-file is for --failure-mode=open; without the picker, mode close refuses every request",
+      );
+    }
+    if (isIP(text("listen-address")) === 0) {
+      problems.push(
+        `--listen-address: ${JSON.stringify(text("listen-address"))} is no IP address; Envoy binds to no name`,
+      );
+    }
+    if (text("epp-address") === "") problems.push("--epp-address is empty; give the picker's address or name");
+    for (const problem of problems) complain(`epp envoy-config: ${problem}`);
+    if (problems.length > 0) return exitCode.badInput;
     try {
       print(
         envoyBootstrap({
@@ -47,12 +63,13 @@ export const envoyConfigCommand: Command = {
           eppAddress: text("epp-address"),
           eppPort: Number(text("grpc-port")),
           eppTls: flags.values.get("secure-serving") === true,
-          fallbackEndpoints: failOpen ? readFileSync(text("endpoints-file"), "utf8") : undefined,
+          fallbackEndpoints: failOpen ? readFileSync(endpointsFile, "utf8") : undefined,
         }),
       );
     } catch (thrown: unknown) {
-      complain(`epp envoy-config: ${errorText(thrown)}`);
-      return exitCode.failed;
+      // Nothing but the endpoints file can be wrong here. A YAML error shows the lines around its place, too.
+      complain(`epp envoy-config: --endpoints-file: ${endpointsFile}: ${errorText(thrown).split("\n")[0]}`);
+      return exitCode.badInput;
     }
     return exitCode.ok;
   },

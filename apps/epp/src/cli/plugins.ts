@@ -11,6 +11,7 @@ const pluginsFlags = [
 ] as const satisfies readonly FlagSpec[];
 
 export const pluginsCommand: Command = {
+  flags: pluginsFlags,
   async run(args) {
     const flags = parseOnly("plugins", args, pluginsFlags);
     if (flags === undefined) return exitCode.badInput;

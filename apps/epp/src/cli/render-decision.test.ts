@@ -105,6 +105,8 @@ test("a long prompt under disaggregation: the handler's turns, what each filter 
     expect.stringMatching(/^ {4}max-score-picker -> default\/prefill-[01]; next best default\/prefill-[01]$/),
     "  decided in 0.00 ms",
   ]);
+  const titles = lines.filter((line) => line.startsWith("    endpoint")).map((line) => line.split(/ {2,}/).at(-1));
+  expect(titles, "signals are kept of the primary profile").toEqual(["signals (age)", "total"]);
 });
 
 test("a short prompt stays where it is decoded: the decider lets no prefill run", async () => {

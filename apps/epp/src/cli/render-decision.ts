@@ -93,11 +93,13 @@ function table(candidates: readonly Candidate[], profile: Profile): string[] {
   const first = candidates[0];
   if (first === undefined) return [];
   const groups = groupsOf(candidates);
+  // Records keep the signals of the primary profile's candidates only.
+  const hasSignals = candidates.some(({ signals }) => signals.length > 0);
   const header = [
     "endpoint",
     ...first.scores.map((score) => `${score.plugin?.name} x${trim(score.weight)}`),
     "total",
-    "signals (age)",
+    ...(hasSignals ? ["signals (age)"] : []),
   ];
   const rows = candidates.map((candidate) => [
     marked(candidate, profile),

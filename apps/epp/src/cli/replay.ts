@@ -4,17 +4,14 @@ import { ProgressBar } from "../replay/progress-bar.ts";
 import { renderReplay } from "../replay/render-replay.ts";
 import { replayJson } from "../replay/replay-json.ts";
 import { ReplayConfigError } from "../replay/replay-picker.ts";
-import { readReplayRequest, replayHelp } from "../replay/replay-request.ts";
+import { readReplayRequest, replayFlags } from "../replay/replay-request.ts";
 import { runReplays } from "../replay/run-replays.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode, print } from "./output.ts";
 
 export const replayCommand: Command = {
+  flags: replayFlags,
   async run(args) {
-    if (args.includes("--help") || args.includes("-h")) {
-      print(replayHelp());
-      return exitCode.ok;
-    }
     const request = readReplayRequest(args);
     if ("problems" in request) {
       for (const problem of request.problems) complain(`epp replay: ${problem}`);

@@ -7,6 +7,7 @@ import { exitCode, print } from "./output.ts";
 import { parseOnly } from "./parse-only.ts";
 
 export const schemaCommand: Command = {
+  flags: [],
   async run(args) {
     if (parseOnly("schema", args, []) === undefined) return exitCode.badInput;
     const registry = new PluginRegistry(process.cwd());

@@ -33,6 +33,8 @@ export class DemoProcess {
         () => reject(new Error(`${name} was not ready in ${startTimeoutMs / 1000} s`)),
         startTimeoutMs,
       );
+      // A program that has ended is waited for no longer: nothing else may keep the demo from ending.
+      void this.exited.then(() => clearTimeout(timer));
       child.once("error", reject);
       child.once("exit", (code) => reject(new Error(`${name} ended with code ${code}:\n${said.join("\n")}`)));
       for (const stream of [child.stdout!, child.stderr!]) {

@@ -198,12 +198,12 @@ export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
 function fallbackHosts(endpointsFile: string): unknown[] {
   const document: unknown = parse(endpointsFile);
   const entries = (document as { readonly endpoints?: unknown } | null)?.endpoints;
-  if (!Array.isArray(entries) || entries.length === 0) throw new Error("the endpoints file lists no endpoints");
+  if (!Array.isArray(entries) || entries.length === 0) throw new Error("lists no endpoints");
   return entries.map((entry: unknown, index) => {
     const { address, port } = entry as { readonly address?: unknown; readonly port?: unknown };
     const portNumber = Number(port);
     if (typeof address !== "string" || !Number.isInteger(portNumber) || portNumber < 1 || portNumber > 65535) {
-      throw new Error(`endpoints[${index}] of the endpoints file has no address and port`);
+      throw new Error(`endpoints[${index}] has no address and port`);
     }
     return { endpoint: { address: socket(address, portNumber) } };
   });

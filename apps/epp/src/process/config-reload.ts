@@ -72,7 +72,8 @@ export class ConfigReload {
     if (text === this.#seen && !this.#forced) return;
     this.#forced = false;
     this.#seen = text;
-    const problem = await this.#load();
+    // At a start an empty file stands for the built-in configuration; here it is one that somebody is still writing.
+    const problem = text.trim() === "" ? "the file is empty" : await this.#load();
     if (this.#watch.stopped) return;
     if (problem === undefined) {
       this.#succeeded.inc();

@@ -88,7 +88,7 @@ async function load(
       ...(virtual === undefined ? {} : { virtual }),
     },
   );
-  if ("unreadable" in loaded) throw new ReplayConfigError(loaded.unreadable.replace(/^--config-file: /, ""));
+  if ("unreadable" in loaded) throw new ReplayConfigError(loaded.unreadable.replace(/^--config-file/, "epp replay"));
   const { graph, problems } = loaded;
   const errors = problems.filter((problem: ConfigProblem) => problem.severity === "error");
   if (graph !== undefined && errors.length === 0) return { graph, datastore };

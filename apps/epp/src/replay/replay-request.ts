@@ -29,7 +29,8 @@ const workloads = ["trace", ...syntheticWorkloadNames];
 /** Flags of which each may stand several times on a command line. */
 const repeatable = ["slow", "stall"];
 
-const replayFlags: readonly FlagSpec[] = [
+/** Flags of `epp replay`. */
+export const replayFlags: readonly FlagSpec[] = [
   {
     name: "trace",
     kind: "string",
@@ -97,20 +98,6 @@ const replayFlags: readonly FlagSpec[] = [
   { name: "json", kind: "boolean", default: "false", help: "Print JSON." },
   ...flagTable.filter(({ name }) => name === "allow-experimental-plugins" || name === "metrics-staleness-threshold"),
 ];
-
-/** What can be asked for, for people. */
-export function replayHelp(): string {
-  const rows = replayFlags.map(({ name, default: standard, help }) => ({
-    flag: `--${name}`,
-    text: `${help}${standard === "" || standard === "false" ? "" : ` Default: ${standard}.`}`,
-  }));
-  const width = Math.max(...rows.map(({ flag }) => flag.length));
-  return [
-    "epp replay A.yaml [B.yaml] --trace FILE: replays a trace against simulated servers. See docs/replay.md.",
-    "",
-    ...rows.map(({ flag, text }) => `  ${flag.padEnd(width)}  ${text}`),
-  ].join("\n");
-}
 
 /** Reads a command line, or says everything that is wrong with it. */
 export function readReplayRequest(args: readonly string[]): ReplayRequest | { readonly problems: readonly string[] } {
