@@ -99,7 +99,7 @@ test("a second signal ends the process at once", async () => {
   expect(await program.exited).toBe(1);
 });
 
-test("wrong settings are all told and end with 2; a port that is taken ends with 1", async () => {
+test("wrong settings are all told and end with 2; a port that is taken is named with its flag and ends with 1", async () => {
   const wrong = new Program(["--port=abc", "--kv-connector=lmcache"]);
   expect(await wrong.exited).toBe(2);
   expect(wrong.lines).toHaveLength(2);
@@ -107,9 +107,13 @@ test("wrong settings are all told and end with 2; a port that is taken ends with
   await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => void taken.close());
   const { port } = taken.address() as AddressInfo;
-  const late = new Program([`--port=${port}`, "--bind-address=127.0.0.1", "--secure-proxy=false"]);
+  const local = ["--bind-address=127.0.0.1", "--secure-proxy=false"];
+  const late = new Program([`--port=${port}`, ...local]);
   expect(await late.exited).toBe(1);
-  expect(late.lines.join()).toContain("EADDRINUSE");
+  expect(late.lines.join()).toContain(`--port: rank 0 cannot listen on ${port}: listen EADDRINUSE`);
+  const unseen = new Program([`--port=${await freePort()}`, `--metrics-port=${port}`, ...local]);
+  expect(await unseen.exited).toBe(1);
+  expect(unseen.lines.join()).toContain(`--metrics-port: cannot listen on ${port}: listen EADDRINUSE`);
 });
 
 test("a pool that has to be watched ends with 1 and says what to do", async () => {
@@ -134,6 +138,16 @@ test("with tracing, a request and its decode have spans, under the client's", as
   expect(text).toContain("llm_d.pd_proxy.POST /v1/chat/completions");
   expect(text).toMatch(/name: ['"]decode['"]/);
   expect(text.split(traceId).length).toBeGreaterThan(2);
+});
+
+test.each([
+  [["demo", "--onec"], 'pd-sidecar demo: unexpected argument "--onec". See pd-sidecar demo --help.'],
+  [["demo", "--port"], "pd-sidecar demo: --port needs a port. See pd-sidecar demo --help."],
+  [["dem"], 'pd-sidecar: unexpected argument "dem". See --help.'],
+])("%j ends with 2 and says why", async (args, problem) => {
+  const program = new Program(args);
+  expect(await program.exited).toBe(2);
+  expect(program.lines).toEqual([problem]);
 });
 
 test("--help names every flag, --version the version", async () => {

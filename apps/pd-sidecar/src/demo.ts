@@ -27,9 +27,13 @@ export async function demo(args: readonly string[]): Promise<number> {
     (arg, i) => arg !== "--once" && i !== portAt && !(i === portAt + 1 && args[portAt] === "--port"),
   );
   if (unknown.length > 0 || (portAt !== -1 && !/^[0-9]{1,5}$/.test(portText ?? ""))) {
-    const isHelp = unknown[0] === "--help" || unknown[0] === "-h";
-    (isHelp ? process.stdout : process.stderr).write(usage);
-    return isHelp ? 0 : 2;
+    if (unknown[0] === "--help" || unknown[0] === "-h") {
+      process.stdout.write(usage);
+      return 0;
+    }
+    const problem = unknown.length > 0 ? `unexpected argument ${JSON.stringify(unknown[0])}` : "--port needs a port";
+    process.stderr.write(`pd-sidecar demo: ${problem}. See pd-sidecar demo --help.\n`);
+    return 2;
   }
   const directory = mkdtempSync(join(tmpdir(), "pd-sidecar-demo-"));
   const started: DemoProcess[] = [];
@@ -61,7 +65,9 @@ Serving until Ctrl-C. Try:
     process.stderr.write(`pd-sidecar demo: ${end.name} ended with code ${end.code}\n`);
     return 1;
   } catch (thrown: unknown) {
-    process.stderr.write(`pd-sidecar demo: ${errorText(thrown)}\n`);
+    const text = errorText(thrown);
+    const hint = text.includes("--http-proxy-port") ? "\nChoose another port with --port; 0 takes a free one." : "";
+    process.stderr.write(`pd-sidecar demo: ${text}${hint}\n`);
     return 1;
   } finally {
     await Promise.all(started.map((child) => child.stop()));

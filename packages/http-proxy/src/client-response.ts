@@ -129,7 +129,8 @@ export class ClientResponse implements Deadline {
   cut(): void {
     this.#stopWaiting();
     const { socket } = this.#res;
-    if (socket !== null && this.#untilClose && !this.ended) socket.resetAndDestroy();
+    // A connection whose end is on its way cannot be reset any more.
+    if (socket !== null && this.#untilClose && !this.ended && !socket.writableEnded) socket.resetAndDestroy();
     else this.#res.destroy();
   }
 

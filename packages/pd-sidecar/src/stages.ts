@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { ResponseHead } from "@pointsman/http-proxy/http1";
 import type { ApiKind } from "./body/api-kind.ts";
 import { type BodyRewriter, usageRewriter } from "./body/usage-rewriter.ts";
@@ -204,17 +203,6 @@ export class Stages {
       exchange.metrics.stageFailures.labels("decode", statusClass(end.status)).inc();
     }
   }
-}
-
-/** The id of a request: the client's, else a new one, which `headers` give to the servers. */
-export function identified(exchange: Exchange): {
-  readonly requestId: string;
-  readonly headers: ReadonlyMap<string, string>;
-} {
-  const own = exchange.request.requestId;
-  if (own !== undefined) return { requestId: own, headers: noHeaders };
-  const requestId = randomUUID();
-  return { requestId, headers: new Map([[requestIdHeader, requestId]]) };
 }
 
 export function statusClass(status: number): string {

@@ -74,6 +74,16 @@ test.each([
   expect(d.last.json).toEqual(long);
 });
 
+test.each([
+  ["thinks aloud", { reasoning_content: "hm" }, "stop"],
+  ["calls tools", { tool_calls: [{ id: "t" }] }, "tool_calls"],
+])("a short answer that %s loses nothing, as a document or a stream", async (_what, extra, reason) => {
+  const { bench, d } = await pair(options, [], [chunk("a", reason, 3, extra), chunk("b", reason, 3, extra)]);
+  expect(at((await bench.post(long)).json, "choices", 0, "message")).toEqual(message("a", extra));
+  expect((await bench.post({ ...long, stream: true })).text).toContain(JSON.stringify(extra).slice(1, -1));
+  expect(d.last.json).toEqual({ ...long, stream: true });
+});
+
 test("an error within a stream is an event, and the stream ends", async () => {
   const { bench } = await pair(options, [], [chunk("a", "length"), { status: 500, body: "broken" }]);
   const events = sse((await bench.post({ ...long, stream: true })).text);

@@ -26,6 +26,22 @@ test("shared-storage with encoders uses the prefill server", async () => {
   expect(p.last.json).toMatchObject({ cache_hit_threshold: 0 });
 });
 
+test.each([{}, { "x-request-id": "mine" }])("encode, prefill and decode get one id (client: %o)", async (own) => {
+  for (const kvConnector of ["nixlv2", "sglang"] as const) {
+    const { bench, p, d, pf } = await pair({ kvConnector, ecConnector: "ec-example" });
+    const e = await bench.server("E", { body: {} });
+    const image = { type: "image_url", image_url: { url: "http://a/1" } };
+    const body = { ...chat, messages: [{ role: "user", content: [image] }] };
+    for (const headers of [{ ...own, ...pf }, own]) {
+      await bench.post(body, { ...headers, "x-encoder-hosts-ports": e.hostPort });
+      const id = String(e.last.headers["x-request-id"]).replace(/-enc-0$/, "");
+      expect(id).toMatch(own["x-request-id"] === undefined ? /^[0-9a-f-]{36}$/ : /^mine$/);
+      expect(d.last.headers["x-request-id"]).toBe(id);
+      if (headers !== own) expect(p.last.headers["x-request-id"]).toBe(id);
+    }
+  }
+});
+
 test("no more encoder requests run at a time than allowed", async () => {
   let open = 0;
   let most = 0;

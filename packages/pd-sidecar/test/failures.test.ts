@@ -113,6 +113,7 @@ describe.each(connectors)("%s", (kvConnector) => {
     const { bench, pf } = await pair({ kvConnector });
     const answer = await bench.post("null", pf);
     expect([answer.status, answer.json["message"]]).toEqual([400, "invalid JSON: the body is null, not an object"]);
+    expect((await bench.post([], pf)).json["message"]).toBe("invalid JSON: the body is an array, not an object");
     expect(bench.order).toEqual([]);
   });
 

@@ -1,16 +1,9 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { connect as connectHttp2 } from "node:http2";
-import { request as httpsRequest } from "node:https";
 import { connect as connectSocket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { connect as connectTls, type TLSSocket } from "node:tls";
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { selfSignedPair } from "../src/server/serving-certificate.ts";
-import { Bench, until } from "./support/bench.ts";
+import { until } from "./support/bench.ts";
 import type { Answer } from "./support/fake-server.ts";
-import { chat, completion, pair, prefilled } from "./support/scenario.ts";
+import { chat, completion, pair } from "./support/scenario.ts";
 
 /** Sends raw bytes and reads until the connection ends or the answer is as expected. */
 function raw(port: number, text: string): Promise<string> {
@@ -122,6 +115,57 @@ describe("what passes through", () => {
     expect(answer).toMatch(/0\r\nx-t: 1\r\n\r\n$/);
   });
 
+  test("trailers of a request arrive behind a body in chunks, and are not announced elsewhere", async () => {
+    const { bench, p, d, pf } = await pair();
+    const trailers: unknown[] = [];
+    d.answers = [
+      (_seen, _res, req) => {
+        trailers.push(req.trailers);
+        return { body: completion };
+      },
+    ];
+    const upload = (path: string, fields: string, body: string): Promise<string> =>
+      raw(
+        bench.sidecar.ports[0]!,
+        `POST ${path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n` +
+          `${fields}\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\nx-sum: 1\r\nhost: b\r\n\r\n`,
+      );
+    await upload("/x", "", "abc");
+    expect([d.last.text, d.last.headers.trailer, trailers]).toEqual(["abc", "x-sum", [{ "x-sum": "1" }]]);
+    await upload("/v1/chat/completions", `x-prefiller-host-port: ${pf["x-prefiller-host-port"]}\r\n`, "{}");
+    expect(bench.order).toEqual(["D", "P", "D"]);
+    expect([p.last.headers.trailer, d.last.headers.trailer]).toEqual([undefined, undefined]);
+  });
+
+  test("a coding beneath that in chunks is a 501", async () => {
+    const { bench } = await pair();
+    const text =
+      "POST /x HTTP/1.1\r\nhost: h\r\nconnection: close\r\ntransfer-encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    expect(await raw(bench.sidecar.ports[0]!, text)).toContain("HTTP/1.1 501");
+    expect(bench.order).toEqual([]);
+  });
+
+  test("bytes that are no request cut an answer that has begun instead of becoming a part of it", async () => {
+    const { bench, d } = await pair({}, [], [(_seen, res) => void res.write("abc")]);
+    const socket = connectSocket(bench.sidecar.ports[0]!, "127.0.0.1");
+    let answer = "";
+    socket.on("data", (bytes: Buffer) => {
+      answer += bytes.toString();
+      if (answer.includes("abc")) socket.write("nonsense\r\n\r\n");
+    });
+    socket.on("error", () => {});
+    socket.write("GET /x HTTP/1.1\r\nhost: h\r\n\r\n");
+    await new Promise((resolve) => socket.on("close", resolve));
+    expect(answer).toMatch(/\r\nabc\r\n$/);
+    await until("decode was cut", () => d.last.cut);
+  });
+
+  test("an IPv4 client has its own address on a port that takes both families", async () => {
+    const { bench, d } = await pair({ host: "::ffff:127.0.0.1" });
+    await bench.post(chat);
+    expect(d.last.headers["x-forwarded-for"]).toBe("127.0.0.1");
+  });
+
   test("another protocol is joined through", async () => {
     const { bench, d } = await pair();
     d.onUpgrade((req, socket) => {
@@ -159,11 +203,26 @@ describe("what passes through", () => {
     expect(p.last.headers).not.toHaveProperty("http2-settings");
   });
 
+  test("three thousand headers arrive", async () => {
+    const { bench, d } = await pair();
+    const many = Array.from({ length: 3000 }, (_, i) => `x-${i}: ${i}\r\n`).join("");
+    d.maxHeaders(0);
+    const answer = await raw(bench.sidecar.ports[0]!, `GET /x HTTP/1.1\r\n${many}host: h\r\nconnection: close\r\n\r\n`);
+    expect(answer).toContain("HTTP/1.1 200");
+    expect(d.last.headers["x-2999"]).toBe("2999");
+  });
+
   test("bytes that are no request are a 400, headers beyond 1 MiB a 431", async () => {
     const { bench } = await pair();
     expect(await raw(bench.sidecar.ports[0]!, "nonsense\r\n\r\n")).toContain("HTTP/1.1 400");
     const large = `GET / HTTP/1.1\r\nhost: h\r\nx: ${"v".repeat(1_100_000)}\r\n\r\n`;
     expect(await raw(bench.sidecar.ports[0]!, large)).toContain("HTTP/1.1 431");
+  });
+
+  test.each(["0.9", "2.0"])("a request line of HTTP/%s is a 505", async (version) => {
+    const { bench } = await pair();
+    expect(await raw(bench.sidecar.ports[0]!, `GET /x HTTP/${version}\r\nhost: h\r\n\r\n`)).toContain("HTTP/1.1 505");
+    expect(bench.order).toEqual([]);
   });
 
   test("a body larger than allowed is a 413, when it has to be read", async () => {
@@ -198,10 +257,22 @@ describe("what passes through", () => {
     expect(d.last.headers["accept-encoding"]).toBe("gzip");
   });
 
+  test("an event stream that may say that too little is cached is asked for without encoding", async () => {
+    const declines = { body: 'data: {"choices":[{"finish_reason":"cache_threshold"}]}\n\n' };
+    const { bench, d, pf } = await pair({ kvConnector: "shared-storage" }, undefined, [declines, { body: completion }]);
+    await bench.post({ ...chat, cache_hit_threshold: 0.8, stream: true }, { ...pf, "accept-encoding": "gzip" });
+    expect(d.seen.map((seen) => seen.headers["accept-encoding"])).toEqual(["identity", "gzip"]);
+  });
+
   test("an id of the client stays the only one", async () => {
     const { bench, p, d, pf } = await pair();
     await bench.post(chat, { ...pf, "x-request-id": "mine" });
     expect([p.last.headers["x-request-id"], d.last.headers["x-request-id"]]).toEqual(["mine", "mine"]);
+  });
+
+  test("the way is that of this sidecar, whatever stands behind it", async () => {
+    const { bench } = await pair({}, [], [{ body: completion, headers: { "x-pd-way": "decode-cached" } }]);
+    expect((await bench.post(chat)).way).toBe("decode");
   });
 
   test("connections are used again", async () => {
@@ -210,115 +281,3 @@ describe("what passes through", () => {
     expect([p.connections, d.connections]).toEqual([1, 1]);
   });
 });
-
-describe("with TLS", () => {
-  test("it serves HTTP/1.1 and HTTP/2 by ALPN with a certificate of its own", async () => {
-    const bench = new Bench();
-    const p = await bench.server("P", { body: prefilled });
-    const d = await bench.server("D", { body: completion });
-    const { ports } = await bench.start([d], { secureProxy: true });
-    const text = await new Promise<string>((resolve, reject) => {
-      const request = httpsRequest(
-        { host: "127.0.0.1", port: ports[0], path: "/v1/chat/completions", method: "POST", rejectUnauthorized: false },
-        (res) => {
-          let body = "";
-          res.on("data", (bytes: Buffer) => {
-            body += bytes.toString();
-          });
-          res.on("end", () => resolve(body));
-        },
-      );
-      request.on("error", reject);
-      request.end(JSON.stringify(chat));
-    });
-    expect(text).toContain('"hi"');
-
-    const session = connectHttp2(`https://127.0.0.1:${ports[0]}`, { rejectUnauthorized: false });
-    onTestFinished(() => session.destroy());
-    const stream = session.request({
-      ":method": "POST",
-      ":path": "/v1/chat/completions",
-      "x-prefiller-host-port": p.hostPort,
-    });
-    stream.end(JSON.stringify(chat));
-    let status = 0;
-    let way: unknown;
-    stream.on("response", (headers) => {
-      status = Number(headers[":status"]);
-      way = headers["x-pd-way"];
-    });
-    let body = "";
-    for await (const bytes of stream) body += String(bytes);
-    expect([status, way]).toEqual([200, "prefill-decode"]);
-    expect(body).toContain('"cached_tokens":7');
-    expect(d.last.headers.host).toBe(`127.0.0.1:${ports[0]}`);
-    const plain = session.request({ ":path": "/v1/models" });
-    plain.resume();
-    await new Promise((resolve) => plain.on("end", resolve));
-    expect(d.last.url).toBe("/v1/models");
-  });
-
-  test("it reaches prefill and decode over TLS, checks their certificates, or does not where told so", async () => {
-    const certificate = await selfSignedPair();
-    const bench = new Bench();
-    const p = await bench.tlsServer("P", certificate, { body: prefilled });
-    const d = await bench.tlsServer("D", certificate, { body: completion });
-    const skip = { skipVerify: true };
-    const pf = { "x-prefiller-host-port": p.hostPort };
-    await bench.start([d], { tls: { prefill: skip, decode: skip, encode: undefined } });
-    expect((await bench.post(chat, pf)).status).toBe(200);
-    expect(bench.order).toEqual(["P", "D"]);
-    await bench.start([d], { tls: { prefill: { skipVerify: false }, decode: skip, encode: undefined } });
-    const answer = await bench.post(chat, pf);
-    expect(answer.status).toBe(502);
-    expect(bench.order).toEqual(["P", "D"]);
-  });
-
-  test("a certificate that changes is used for the next connection; one that is broken is not", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "pd-sidecar-"));
-    onTestFinished(() => rmSync(directory, { recursive: true }));
-    const write = (name: string, text: string): void => {
-      writeFileSync(join(directory, `${name}.new`), text);
-      renameSync(join(directory, `${name}.new`), join(directory, name));
-    };
-    const put = async (): Promise<string> => {
-      const { cert, key } = await selfSignedPair();
-      write("tls.crt", cert);
-      write("tls.key", key);
-      return cert;
-    };
-    const first = await put();
-    const bench = new Bench();
-    const d = await bench.server("D", { body: completion });
-    const { ports } = await bench.start([d], { secureProxy: true, certPath: directory });
-    expect(await servedCertificate(ports[0]!)).toBe(body(first));
-    write("tls.crt", "broken");
-    await new Promise((resolve) => setTimeout(resolve, 400));
-    expect(await servedCertificate(ports[0]!)).toBe(body(first));
-    const second = await put();
-    await until("the new one is served", async () => (await servedCertificate(ports[0]!)) === body(second));
-  });
-
-  test("a folder without a certificate is refused", async () => {
-    const bench = new Bench();
-    const d = await bench.server("D", { body: completion });
-    await expect(bench.start([d], { secureProxy: true, certPath: "/nowhere" })).rejects.toMatchObject({
-      code: "PD_SIDECAR_TLS",
-    });
-  });
-});
-
-function servedCertificate(port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket: TLSSocket = connectTls({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
-      const { raw: bytes } = socket.getPeerCertificate();
-      socket.destroy();
-      resolve(bytes.toString("base64"));
-    });
-    socket.on("error", reject);
-  });
-}
-
-function body(pem: string): string {
-  return pem.replace(/-----[^-]+-----|\s/g, "");
-}

@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type Http2ServerResponse } from "node:http2";
+import { TLSSocket } from "node:tls";
 import type { Headers } from "@pointsman/core";
 import { allocateBlock, blockHeadBytes, frameBlock, trailerLines } from "@pointsman/http-proxy/http1";
 
@@ -56,6 +58,8 @@ export class ClientReply {
       for (let i = 0; i < names.length; i++) {
         const name = names[i]!;
         if (name.charCodeAt(0) === 58 || name === "content-length") continue;
+        // Of a sidecar behind this one.
+        if (name === this.extraFields[0]) continue;
         fields.push(name, values[i]!);
       }
     }
@@ -129,9 +133,16 @@ export class ClientReply {
   /** Cuts the connection, so that the client sees that the answer is not complete. */
   cut(): void {
     this.ended = true;
+    if (this.#req.httpVersionMajor !== 1) {
+      const { stream } = this.#res as unknown as Http2ServerResponse;
+      // Without a code the answer would look complete.
+      if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      return;
+    }
     const { socket } = this.#res;
-    if (this.#req.httpVersionMajor === 1 && socket !== null && !this.#framed) socket.resetAndDestroy();
-    else this.#res.destroy();
+    // An encrypted connection cannot be reset, nor one whose end is on its way.
+    if (socket === null || this.#framed || socket instanceof TLSSocket || socket.writableEnded) this.#res.destroy();
+    else socket.resetAndDestroy();
   }
 
   #closing(): readonly string[] {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { isConnectionField, listedByConnection } from "@pointsman/http-proxy/http1";
 import { requestIdHeader, strippedHeaders } from "./control-headers.ts";
@@ -22,6 +23,8 @@ export class ClientRequest {
   /** Names in lower case and values in turn, without connection fields and framing. */
   readonly #fields: string[] = [];
   readonly #all: IncomingMessage;
+  /** The id of a request that came without one. */
+  #madeId: string | undefined;
 
   constructor(req: IncomingMessage) {
     this.#all = req;
@@ -31,16 +34,21 @@ export class ClientRequest {
     this.path = query === -1 ? this.url : this.url.slice(0, query);
     const raw = req.rawHeaders;
     const listed = listedByConnection(req.headers.connection);
+    const { cookie } = req.headers;
+    // HTTP/2 may split what HTTP/1.1 has in one field.
+    const joinsCookies = cookie !== undefined && req.httpVersionMajor !== 1;
     let hasHost = false;
     for (let i = 0; i < raw.length; i += 2) {
       const name = raw[i]!.toLowerCase();
       if (name.charCodeAt(0) === 58 || name === "content-length" || name === "expect") continue;
+      if (name === "cookie" && joinsCookies) continue;
       if (name === "x-forwarded-for" || strippedHeaders.has(name) || isConnectionField(name, listed)) continue;
       if (name === "host") hasHost = true;
       this.#fields.push(name, raw[i + 1]!);
     }
     const authority = req.headers[":authority"];
     if (!hasHost && typeof authority === "string") this.#fields.push("host", authority);
+    if (joinsCookies) this.#fields.push("cookie", cookie);
     this.#addForwardedFor(req);
   }
 
@@ -53,10 +61,18 @@ export class ClientRequest {
     return values;
   }
 
-  /** The client's id of the request. Missing values: undefined. */
+  /** The client's id of the request, or the one it got here. Missing values: undefined. */
   get requestId(): string | undefined {
     const [first] = this.values(requestIdHeader);
-    return first === "" ? undefined : first;
+    return first === "" ? this.#madeId : (first ?? this.#madeId);
+  }
+
+  /** The id of the request. One without an id gets a new one, which every head names from here on. */
+  identify(): string {
+    const { requestId } = this;
+    if (requestId !== undefined) return requestId;
+    this.#madeId = randomUUID();
+    return this.#madeId;
   }
 
   /** The head as a server gets it, `hostPort` in `Host` where the client sent none. */
@@ -68,6 +84,9 @@ export class ClientRequest {
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i]!;
       if (set?.has(name) === true || remove?.has(name) === true) continue;
+      if (name === requestIdHeader && this.#madeId !== undefined) continue;
+      // Only a body in chunks has something behind it.
+      if (name === "trailer" && framing !== "chunked") continue;
       if (name === "host") {
         if (hasHost) continue;
         hasHost = true;
@@ -75,6 +94,7 @@ export class ClientRequest {
       head += `${name}: ${fields[i + 1]}\r\n`;
     }
     if (set !== undefined) for (const [name, value] of set) head += `${name}: ${value}\r\n`;
+    if (this.#madeId !== undefined) head += `${requestIdHeader}: ${this.#madeId}\r\n`;
     if (!hasHost) head += `host: ${hostPort}\r\n`;
     return `${this.method} ${this.url} HTTP/1.1\r\n${head}${framingField(framing)}\r\n`;
   }
@@ -90,7 +110,8 @@ export class ClientRequest {
   }
 
   #addForwardedFor(req: IncomingMessage): void {
-    const address = req.socket.remoteAddress;
+    // Of a port that takes both families, IPv4 addresses come in the form of the other.
+    const address = req.socket.remoteAddress?.replace(/^::ffff:(?=[0-9.]+$)/i, "");
     const before = this.values("x-forwarded-for");
     const all = address === undefined ? before : [...before, address];
     if (all.length > 0) this.#fields.push("x-forwarded-for", all.join(", "));

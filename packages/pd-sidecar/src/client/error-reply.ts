@@ -4,6 +4,7 @@ export type ErrorType =
   | "PayloadTooLarge"
   | "ServiceUnavailable"
   | "BadGateway"
+  | "NotImplemented"
   | "GatewayTimeout"
   | "InternalError";
 
@@ -12,6 +13,7 @@ const statusOf: Readonly<Record<ErrorType, number>> = {
   PayloadTooLarge: 413,
   ServiceUnavailable: 503,
   BadGateway: 502,
+  NotImplemented: 501,
   GatewayTimeout: 504,
   InternalError: 500,
 };

@@ -21,10 +21,14 @@ export function parseArguments(args: readonly string[], table: readonly FlagSpec
     const found = /^--([a-z0-9][a-z0-9-]*)(?:=([\s\S]*))?$/.exec(arg);
     const name = found?.[1];
     const spec = name === undefined ? undefined : specs.get(name);
+    if (!arg.startsWith("-")) {
+      problems.push(`unexpected argument ${JSON.stringify(arg.slice(0, 64))}. See --help.`);
+      continue;
+    }
     if (name === undefined || spec === undefined) {
       const near = nearestName(arg.replace(/^-+/, "").split("=", 1)[0]!, [...specs.keys()]);
       const shown = arg.slice(0, 64);
-      problems.push(`unknown flag ${shown}${near === undefined ? "" : `; did you mean --${near}?`} See --help.`);
+      problems.push(`unknown flag ${shown}${near === undefined ? "." : `; did you mean --${near}?`} See --help.`);
       continue;
     }
     let text = found?.[2];

@@ -1,5 +1,5 @@
 import { errorText, nearestName } from "@pointsman/core";
-import { parseDocument } from "yaml";
+import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
 import { type FlagSpec, flagTable } from "./flag-table.ts";
 import type { GivenTexts } from "./parse-arguments.ts";
 
@@ -17,8 +17,13 @@ const prefix = "failed to unmarshal sidecar configuration";
 export function readConfiguration(text: string, name: string): ReadConfiguration {
   const given = new Map<string, readonly string[]>();
   const problems: string[] = [];
-  const document = parseDocument(text, { prettyErrors: true });
-  for (const error of document.errors) problems.push(`${prefix}: ${name}: ${error.message.split("\n", 1)[0]}`);
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  const placeOf = (offset: number): string => {
+    const { line, col } = lineCounter.linePos(offset);
+    return `${name}:${line}:${col}`;
+  };
+  for (const error of document.errors) problems.push(`${prefix}: ${placeOf(error.pos[0])}: ${error.message}`);
   if (problems.length > 0) return { given, problems };
   let root: unknown;
   try {
@@ -31,17 +36,23 @@ export function readConfiguration(text: string, name: string): ReadConfiguration
     return { given, problems: [`${prefix}: ${name}: is no map of settings`] };
   }
   const specs = new Map(flagTable.filter((spec) => spec.flagOnly !== true).map((spec) => [spec.name, spec]));
+  const offsets = new Map<string, number>();
+  for (const { key } of isMap(document.contents) ? document.contents.items : []) {
+    if (isScalar(key) && key.range) offsets.set(String(key.value), key.range[0]);
+  }
   for (const [key, value] of Object.entries(root)) {
     const spec = specs.get(key);
+    const offset = offsets.get(key);
+    const place = offset === undefined ? name : placeOf(offset);
     if (spec === undefined) {
       const near = nearestName(key, [...specs.keys()]);
       const hint = near === undefined ? "" : `; did you mean "${near}"?`;
-      problems.push(`${prefix}: ${name}: unknown field ${JSON.stringify(key.slice(0, 64))}${hint}`);
+      problems.push(`${prefix}: ${place}: unknown field ${JSON.stringify(key.slice(0, 64))}${hint}`);
     } else if (spec.removed !== undefined) {
-      problems.push(`${prefix}: ${name}: "${key}" was removed: ${spec.removed}`);
+      problems.push(`${prefix}: ${place}: "${key}" was removed: ${spec.removed}`);
     } else {
       const texts = textsOf(spec, value);
-      if (typeof texts === "string") problems.push(`${prefix}: ${name}: "${key}" ${texts}`);
+      if (typeof texts === "string") problems.push(`${prefix}: ${place}: "${key}" ${texts}`);
       else if (texts !== undefined) given.set(key, texts);
     }
   }

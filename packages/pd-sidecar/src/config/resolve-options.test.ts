@@ -135,9 +135,13 @@ describe("what is refused", () => {
     [["--connector=nixlv2"], "flag --connector was removed: use --kv-connector"],
     [["--prefiller-use-tls"], "flag --prefiller-use-tls was removed: use --enable-tls"],
     [["--configuration={connector: nixlv2}"], '"connector" was removed: use --kv-connector'],
-    [["--configuration={prot: 1}"], 'failed to unmarshal sidecar configuration: --configuration: unknown field "prot"'],
+    [
+      ["--configuration={port: 1,\n  prot: 1}"],
+      'failed to unmarshal sidecar configuration: --configuration:2:3: unknown field "prot"; did you mean "port"?',
+    ],
+    [["--configuration=\nport: '8000'"], '--configuration:2:1: "port" must be a whole number'],
     [["--configuration={port: '8000'}"], '"port" must be a whole number'],
-    [["--configuration={"], "failed to unmarshal sidecar configuration: --configuration"],
+    [["--configuration={"], "failed to unmarshal sidecar configuration: --configuration:1:2: "],
     [["--configuration-file=/nowhere"], "--configuration-file: cannot read /nowhere"],
     [["--mooncake-bootstrap-port=0"], "--mooncake-bootstrap-port must be a whole number from 1 to 65535"],
     [["--decode-chunk-size=-1"], "--decode-chunk-size must be a whole number from 0 on"],
@@ -145,8 +149,8 @@ describe("what is refused", () => {
     [["--moriio-parallel-dispatch"], "--moriio-parallel-dispatch requires --moriio-write-mode"],
     [["--moriio-write-mode"], "--moriio-local-pod-ip or the environment variable POD_IP is required"],
     [["--moriio-remote-hosts=a,b"], "--moriio-remote-hosts names 2 hosts"],
-    [["--nonsense"], "unknown flag --nonsense"],
-    [["stray"], "unknown flag stray"],
+    [["--nonsense"], "unknown flag --nonsense. See --help."],
+    [["stray"], 'unexpected argument "stray". See --help.'],
     [["--cert-path"], "flag --cert-path needs a value"],
   ])("%j", (args, expected) => {
     expect(problems(args)).toEqual([expect.stringContaining(expected)]);

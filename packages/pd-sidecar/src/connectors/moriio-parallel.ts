@@ -2,7 +2,7 @@ import { capOutput, noStream } from "../body/api-kind.ts";
 import { editRoot } from "../body/edit-object.ts";
 import { jsonText } from "../body/json-text.ts";
 import type { DecodeLeg } from "../decode/decode-leg.ts";
-import { identified, type Stages } from "../stages.ts";
+import type { Stages } from "../stages.ts";
 import { succeeded } from "../upstream/collect-reply.ts";
 import type { KvConnector, PdRequest } from "./connector.ts";
 import { type P2pPorts, remoteKvSource, sourceFor } from "./kv-source.ts";
@@ -42,8 +42,7 @@ export class MoriioParallelConnector implements KvConnector {
   async serve(request: PdRequest): Promise<void> {
     const { exchange, root, api, prefill, encoded } = request;
     const { settings, p2p, waitTimeoutMs, failurePolicy } = this.#options;
-    const { requestId, headers } = identified(exchange);
-    const rank = moriioRank(requestId, settings.dpSize);
+    const rank = moriioRank(exchange.request.identify(), settings.dpSize);
     const transferId = newTransferId();
     const source = sourceFor(request.kvSource, prefill);
     const prefillEdits = new Map(encoded);
@@ -59,12 +58,12 @@ export class MoriioParallelConnector implements KvConnector {
     capOutput(prefillEdits, api, root, true);
     const decodeEdits = new Map(encoded);
     decodeEdits.set("kv_transfer_params", jsonText(decodeParallelParams(settings, prefill, rank, transferId)));
-    const both = new Map([...headers, ...rankHeader(rank, settings.dpSize)]);
+    const headers = rankHeader(rank, settings.dpSize);
 
     const prefillLeg = exchange.cancellation.child();
-    const relay = this.#stages.decode(exchange, editRoot(root, decodeEdits), { headers: both, hold: true });
+    const relay = this.#stages.decode(exchange, editRoot(root, decodeEdits), { headers, hold: true });
     const body = editRoot(root, prefillEdits);
-    const prefillDone = this.#stages.prefill(exchange, prefill, body, both, prefillLeg.cancellation);
+    const prefillDone = this.#stages.prefill(exchange, prefill, body, headers, prefillLeg.cancellation);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<undefined>((resolve) => {
       timer = setTimeout(() => resolve(undefined), waitTimeoutMs);

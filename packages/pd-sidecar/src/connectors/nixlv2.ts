@@ -6,7 +6,7 @@ import { jsonText, type PlainJson } from "../body/json-text.ts";
 import { cachedTokensOf } from "../body/usage-path.ts";
 import type { DecodeLeg } from "../decode/decode-leg.ts";
 import type { Exchange } from "../exchange.ts";
-import { identified, type StageReply, type Stages } from "../stages.ts";
+import type { StageReply, Stages } from "../stages.ts";
 import { succeeded } from "../upstream/collect-reply.ts";
 import type { KvConnector, PdRequest } from "./connector.ts";
 import { type P2pPorts, remoteKvSource, sourceFor } from "./kv-source.ts";
@@ -49,18 +49,14 @@ export class NixlV2Connector implements KvConnector {
 
   async serve(request: PdRequest): Promise<void> {
     const { exchange, root, api, encoded } = request;
-    const { requestId, headers } = identified(exchange);
+    const requestId = exchange.request.identify();
     const { write, ranks } = this.#options;
     const transfer = write === undefined ? readTransfer(requestId, ranks) : writeTransfer(requestId, write);
     const edits = new Map(encoded);
     edits.set("kv_transfer_params", jsonText({ ...transfer.prefillMembers, ...this.#sourceMember(request) }));
     noStream(edits);
     capOutput(edits, api, root, true);
-    const reply = await this.#prefill(
-      request,
-      editRoot(root, edits),
-      new Map([...headers, ...transfer.prefillHeaders]),
-    );
+    const reply = await this.#prefill(request, editRoot(root, edits), transfer.prefillHeaders);
     if (!succeeded(reply)) {
       await afterPrefillFailure(request, reply, this.#options.failurePolicy, this.#decodeLeg);
       return;
@@ -81,7 +77,7 @@ export class NixlV2Connector implements KvConnector {
     decodeEdits.set("kv_transfer_params", decode.text);
     await this.#decodeLeg.run(exchange, root, editRoot(root, decodeEdits), {
       api,
-      headers: new Map([...headers, ...decode.headers]),
+      headers: decode.headers,
       cachedTokens: cached === undefined ? zero : rawBytes(keepValue(cached)),
     });
   }

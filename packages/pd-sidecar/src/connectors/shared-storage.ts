@@ -20,6 +20,7 @@ const thresholdReason = Buffer.from("cache_threshold");
 const dataField = Buffer.from("data: ");
 /** Events that tell whether the decode server begins to answer. */
 const deciding = 2;
+const unencoded: ReadonlyMap<string, string> = new Map([["accept-encoding", "identity"]]);
 
 /**
  * A store that both servers reach: the decode server finds there what the prefill server put in. A request that names
@@ -109,7 +110,7 @@ export class SharedStorageConnector implements KvConnector {
         relay.drop();
       } else if (isComplete || eventCount(held) >= deciding) relay.release();
     };
-    const relay = this.#stages.decode(exchange, body, { hold: true, onHeld: look });
+    const relay = this.#stages.decode(exchange, body, { headers: unencoded, hold: true, onHeld: look });
     await relay.ended;
     return !isDeclined;
   }

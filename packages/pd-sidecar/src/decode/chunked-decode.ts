@@ -91,7 +91,8 @@ export class ChunkedDecode {
       }
       const chunk = readChunk(scanned);
       const isFirst = state.first === undefined;
-      if (isFirst && chunk.hasOtherOutput && chunk.finishReason === "length") {
+      // A document may end with such output; events are made of text alone.
+      if (chunk.hasOtherOutput && !exchange.reply.headSent && (stream || chunk.finishReason === "length")) {
         exchange.metrics.fallbacks.labels(wholeDecodeFallback).inc();
         return editRoot(root, new Map([["kv_transfer_params", undefined]]));
       }

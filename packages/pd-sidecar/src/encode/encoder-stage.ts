@@ -3,7 +3,7 @@ import { capOutput, noStream } from "../body/api-kind.ts";
 import { editRoot, type MemberEdits } from "../body/edit-object.ts";
 import { jsonText } from "../body/json-text.ts";
 import type { Exchange } from "../exchange.ts";
-import { identified, type StageReply, type Stages } from "../stages.ts";
+import type { StageReply, Stages } from "../stages.ts";
 import { succeeded } from "../upstream/collect-reply.ts";
 import type { Target } from "../upstream/target.ts";
 import { failureText } from "../upstream/upstream-failure.ts";
@@ -74,7 +74,7 @@ export class EncoderStage {
     replies: StageReply[],
   ): Promise<string | undefined> {
     const { cancellation, release } = exchange.cancellation.child();
-    const { requestId } = identified(exchange);
+    const requestId = exchange.request.identify();
     const open = Buffer.from('[{"role":"user","content":[');
     const close = Buffer.from("]}]");
     let problem: string | undefined;

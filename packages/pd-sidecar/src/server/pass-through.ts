@@ -1,3 +1,7 @@
+import type { IncomingMessage } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import { trailerLines } from "@pointsman/http-proxy/http1";
+import { strippedHeaders } from "../client/control-headers.ts";
 import { readBody } from "../client/read-body.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Stages } from "../stages.ts";
@@ -23,7 +27,7 @@ export async function passThrough(exchange: Exchange, stages: Stages): Promise<v
       if (!call.write(parts)) req.pause();
     });
     req.once("end", () => {
-      if (framing === "chunked") call.write([lastChunk]);
+      if (framing === "chunked") call.write([lastChunk(req)]);
       call.finishRequest();
     });
   }
@@ -31,11 +35,17 @@ export async function passThrough(exchange: Exchange, stages: Stages): Promise<v
 }
 
 const lineEnd = Buffer.from("\r\n");
-const lastChunk = Buffer.from("0\r\n\r\n");
+
+/** The end of a body in chunks, with the fields behind it. */
+function lastChunk({ rawTrailers }: IncomingMessage): Buffer {
+  const fields = rawTrailers.flatMap((name, i) => (i % 2 === 0 ? [[name, rawTrailers[i + 1]!] as const] : []));
+  return Buffer.from(`0\r\n${trailerLines(fields, strippedHeaders)}\r\n`, "latin1");
+}
 
 function framingOf({ req }: Exchange): number | "chunked" | "none" {
   const length = req.headers["content-length"];
   if (length !== undefined) return Number(length);
   if (req.httpVersionMajor === 1) return req.headers["transfer-encoding"] === undefined ? "none" : "chunked";
-  return req.readableEnded || req.method === "GET" || req.method === "HEAD" ? "none" : "chunked";
+  // Over HTTP/2 it is one of these.
+  return (req as unknown as Http2ServerRequest).stream.endAfterHeaders ? "none" : "chunked";
 }

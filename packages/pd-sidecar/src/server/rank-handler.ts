@@ -49,6 +49,12 @@ export class RankHandler {
   /** Answers a request. Rejects only for a bug. */
   async handle(exchange: Exchange): Promise<void> {
     const { method, path } = exchange.request;
+    const coding = exchange.req.headers["transfer-encoding"];
+    if (coding !== undefined && coding.trim().toLowerCase() !== "chunked") {
+      // What only this connection decodes must not arrive as something else.
+      exchange.fail("NotImplemented", "a transfer coding other than chunked");
+      return;
+    }
     if (path === "/health" && (method === "GET" || method === "HEAD")) {
       exchange.reply.sendWhole(200, undefined, new Uint8Array(0));
       return;
@@ -116,7 +122,7 @@ export class RankHandler {
       ? document.message
       : document.root.kind === "object"
         ? undefined
-        : `the body is ${document.root.kind === "null" ? "null" : `a ${document.root.kind}`}, not an object`;
+        : `the body is ${withArticle(document.root.kind)}, not an object`;
     if (!document.ok || problem !== undefined) {
       exchange.take("refused");
       exchange.fail("BadRequestError", `invalid JSON: ${problem}`);
@@ -183,4 +189,9 @@ export class RankHandler {
         );
     await decodeLeg.run(exchange, root, edited, { api });
   }
+}
+
+function withArticle(kind: JsonValue["kind"]): string {
+  if (kind === "array") return "an array";
+  return kind === "string" || kind === "number" ? `a ${kind}` : kind;
 }

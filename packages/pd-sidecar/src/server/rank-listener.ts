@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
+import { createSecureServer, type Http2SecureServer, Http2ServerRequest, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { CertificatePair } from "./serving-certificate.ts";
@@ -18,6 +18,8 @@ export interface RankListenerOptions {
 const idleTimeoutMs = 300_000;
 const headerTimeoutMs = 30_000;
 const maxHeaderBytes = 1024 * 1024;
+/** No more fit: HTTP/2 counts 32 bytes for each beside its text. */
+const maxHeaders = maxHeaderBytes / 32;
 const ciphers = [
   "ECDHE-ECDSA-AES128-GCM-SHA256",
   "ECDHE-RSA-AES128-GCM-SHA256",
@@ -40,6 +42,8 @@ export class RankListener {
   readonly #server: Server | Http2SecureServer;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Unfinished HTTP/1.1 answers of each connection. */
+  readonly #answers = new WeakMap<Duplex, Set<ServerResponse>>();
   #draining = false;
 
   constructor(options: RankListenerOptions) {
@@ -52,8 +56,8 @@ export class RankListener {
         highWaterMark: 64 * 1024,
         ...upgradesOfGet,
       });
-      server.on("request", (req, res) => options.onRequest(req, res));
-      server.on("clientError", (error: NodeJS.ErrnoException, socket) => refuse(error, socket));
+      server.on("request", (req, res) => this.#serve(req, res));
+      server.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket));
       this.#server = server;
     } else {
       const server = createSecureServer({
@@ -62,12 +66,13 @@ export class RankListener {
         minVersion: "TLSv1.2",
         ciphers: [...tls13Ciphers, ...ciphers].join(":"),
         maxHeaderSize: maxHeaderBytes,
+        maxHeaderListPairs: maxHeaders,
         maxSessionMemory: 64,
         settings: { maxHeaderListSize: maxHeaderBytes },
       } as Parameters<typeof createSecureServer>[0]);
       // The compatible interface has the methods that are used of node:http's.
       server.on("request", (req, res) =>
-        options.onRequest(req as unknown as IncomingMessage, res as unknown as ServerResponse),
+        this.#serve(req as unknown as IncomingMessage, res as unknown as ServerResponse),
       );
       server.on("session", (session) => {
         this.#sessions.add(session);
@@ -75,7 +80,7 @@ export class RankListener {
         session.on("error", () => session.destroy());
         if (this.#draining) session.close();
       });
-      server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => refuse(error, socket));
+      server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => this.#refuse(error, socket));
       // The error of a session, told once more: above, it has ended that session, and its requests count how they ended.
       server.on("sessionError", () => {});
       this.#server = server;
@@ -95,6 +100,7 @@ export class RankListener {
     timeouts.headersTimeout = headerTimeoutMs;
     timeouts.requestTimeout = 0;
     timeouts.timeout = 0;
+    timeouts.maxHeadersCount = maxHeaders;
   }
 
   get port(): number {
@@ -138,20 +144,36 @@ export class RankListener {
     for (const session of this.#sessions) session.destroy();
     for (const socket of this.#sockets) socket.destroy();
   }
-}
 
-/** Tells a client that its bytes are no request. */
-function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-  const status =
-    error.code === "HPE_HEADER_OVERFLOW"
-      ? "431 Request Header Fields Too Large"
-      : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-        ? "408 Request Timeout"
-        : "400 Bad Request";
-  if (!socket.writable || error.code === "ECONNRESET") {
-    socket.destroy();
-    return;
+  #serve(req: IncomingMessage, res: ServerResponse): void {
+    if (!((req as unknown) instanceof Http2ServerRequest)) {
+      // The parser lets a request line say 0.9 or 2.0.
+      if (req.httpVersionMajor !== 1) {
+        res.writeHead(505, { connection: "close" }).end();
+        return;
+      }
+      const { socket } = req;
+      const answers = this.#answers.get(socket) ?? new Set();
+      this.#answers.set(socket, answers.add(res));
+      res.once("close", () => answers.delete(res));
+    }
+    this.#options.onRequest(req, res);
   }
-  // Ended, and destroyed once the client has had the chance to read it.
-  socket.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`, () => socket.destroy());
+
+  /** Tells a client that its bytes are no request; within an answer, where that would become part of it, cuts it. */
+  #refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const hasBegun = [...(this.#answers.get(socket) ?? [])].some((res) => res.headersSent);
+    if (hasBegun || !socket.writable || error.code === "ECONNRESET") {
+      socket.destroy();
+      return;
+    }
+    const status =
+      error.code === "HPE_HEADER_OVERFLOW"
+        ? "431 Request Header Fields Too Large"
+        : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+          ? "408 Request Timeout"
+          : "400 Bad Request";
+    // Ended, and destroyed once the client has had the chance to read it.
+    socket.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`, () => socket.destroy());
+  }
 }

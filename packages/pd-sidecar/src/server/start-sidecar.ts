@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { errorText, type Logger } from "@pointsman/core";
+import { EppError, errorText, type Logger } from "@pointsman/core";
 import type { PrometheusMetrics } from "@pointsman/telemetry";
 import type { RankOptions, SidecarOptions } from "../config/sidecar-options.ts";
 import { createConnector, moriioSettings } from "../connectors/create-connector.ts";
@@ -56,8 +56,8 @@ export interface Sidecar {
 }
 
 /**
- * Starts a sidecar. Resolves when all ranks listen. Rejects with an `EppError` whose code begins with `PD_SIDECAR_`, or
- * with the system's error when a port cannot be used; nothing is left running then.
+ * Starts a sidecar. Resolves when all ranks listen. Rejects with an `EppError` whose code begins with `PD_SIDECAR_`;
+ * nothing is left running then.
  */
 export async function startSidecar(options: SidecarOptions, dependencies: SidecarDependencies): Promise<Sidecar> {
   const sidecar = new RunningSidecar(options, dependencies);
@@ -68,6 +68,15 @@ export async function startSidecar(options: SidecarOptions, dependencies: Sideca
     throw thrown;
   }
   return sidecar;
+}
+
+/** Says which port it is that cannot be had. */
+async function named<T>(what: string, listening: Promise<T>): Promise<T> {
+  try {
+    return await listening;
+  } catch (thrown: unknown) {
+    throw new EppError("PD_SIDECAR_PORT", `${what}: ${errorText(thrown)}`, { cause: thrown });
+  }
 }
 
 const defaultPoolWaitMs = 5000;
@@ -127,7 +136,7 @@ class RunningSidecar implements Sidecar {
         onUpgrade: (req, socket, head) => this.#tunnel(req, socket, head, rankOptions.decoder),
       });
       this.#listeners.push(listener);
-      await listener.listen();
+      await named(`--port: rank ${rank} cannot listen on ${rankOptions.port}`, listener.listen());
     }
     if (pair !== undefined && options.certPath !== undefined) {
       this.#certificate = watchPair(
@@ -140,13 +149,14 @@ class RunningSidecar implements Sidecar {
       );
     }
     if (options.metrics !== undefined) {
-      this.#metricsServer = await startMetricsServer({
+      const starting = startMetricsServer({
         ...options.metrics,
         contentType: metrics.contentType,
         page: () => metrics.page(),
         notReady: () => this.#notReady(),
         logger,
       });
+      this.#metricsServer = await named(`--metrics-port: cannot listen on ${options.metrics.port}`, starting);
     }
   }
 

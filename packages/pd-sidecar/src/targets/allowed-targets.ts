@@ -59,7 +59,9 @@ function readHosts(file: string): ReadonlySet<string> {
     if (text.length > maxFileBytes) throw new Error(`it has more than ${maxFileBytes} characters`);
     document = parse(text);
   } catch (thrown: unknown) {
-    throw new EppError("PD_SIDECAR_TARGETS", `${file}: ${errorText(thrown)}`, { cause: thrown });
+    throw new EppError("PD_SIDECAR_TARGETS", `--allowed-targets-file: cannot read ${file}: ${errorText(thrown)}`, {
+      cause: thrown,
+    });
   }
   const list: unknown = isRecord(document) ? document["endpoints"] : document;
   if (!Array.isArray(list)) {

@@ -70,6 +70,11 @@ export class FakeServer {
     this.#server.on("upgrade", listener as (req: IncomingMessage, socket: unknown) => void);
   }
 
+  /** Takes this many headers of a request; any number for 0. */
+  maxHeaders(count: number): void {
+    this.#server.maxHeadersCount = count;
+  }
+
   listen(port = 0): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
