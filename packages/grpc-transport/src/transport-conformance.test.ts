@@ -175,7 +175,7 @@ describe.each(transports)("%s", (_name, create) => {
 
   test("a deadline ends the RPC and tells the handler", async () => {
     const { service, port } = await serve();
-    const call = new Call(clientOf(port), silentPath, { deadline: Date.now() + 100 }).send("x");
+    const call = new Call(clientOf(port), silentPath, { deadline: Date.now() + 1000 }).send("x");
     expect((await call.ended()).code).toBe(rpcStatus.deadlineExceeded);
     await service.until(() => service.cancelled === 1);
     expect(service.open).toBe(0);
