@@ -40,7 +40,9 @@ export async function findCapacity(options: Omit<ReplayOptions, "rateScale" | "o
     while (low > lowest && !(await keepsUp(low)));
     if (low === lowest) {
       const { length } = options.workload.requests;
-      throw new CapacityError(`the servers keep up with the ${length} requests at no rate; few requests do not tell`);
+      throw new CapacityError(
+        `with ${length} requests no rate is found that the servers keep up with: they may be too few`,
+      );
     }
   }
   let high = low * 2;

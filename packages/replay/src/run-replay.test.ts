@@ -117,7 +117,7 @@ test("where every rate is too slow to be a load, or too fast, there is no capaci
   await expect(findCapacity(few)).rejects.toThrow(CapacityError);
   const troubles = new Map([[0, { speed: 1e-6 }]]);
   await expect(findCapacity({ ...few, servers: 1, troubles })).rejects.toThrow(
-    "keep up with the 40 requests at no rate",
+    "with 40 requests no rate is found that the servers keep up with",
   );
 });
 

@@ -337,7 +337,7 @@ test("an endpoint that is seen to be slow every ten seconds stays so", () => {
   const model = new NotedModel();
   const work = new EndpointWork(model);
   for (let i = 0; i < 60; i++) {
-    work.speed.fade(i * 10_000);
+    work.follow(i * 10_000);
     work.firstToken(work.send(plan({ sentAtMs: i * 10_000 })), i * 10_000 + 300);
   }
   expect(work.speed.prefill).toBeGreaterThan(2);
@@ -347,15 +347,15 @@ test("what is usual on an endpoint follows what is there over half a minute", ()
   const work = newWork();
   const dispatches = Array.from({ length: 10 }, () => work.send(plan()));
   for (const dispatch of dispatches) work.firstToken(dispatch, 0);
-  for (let nowMs = 0; nowMs <= 3000; nowMs += 100) work.noteLoad(nowMs);
+  for (let nowMs = 0; nowMs <= 3000; nowMs += 100) work.follow(nowMs);
   expect(work.usualPresent).toBeGreaterThan(0.5);
   expect(work.usualPresent).toBeLessThan(1.5);
-  for (let nowMs = 3000; nowMs <= 150_000; nowMs += 100) work.noteLoad(nowMs);
+  for (let nowMs = 3000; nowMs <= 150_000; nowMs += 100) work.follow(nowMs);
   expect(work.usualPresent).toBeGreaterThan(9.8);
   expect(work.usualPresent).toBeLessThanOrEqual(10);
   expect(work.usualContextTokens / work.contextTokens).toBeGreaterThan(0.98);
   for (const dispatch of dispatches) work.end(dispatch, undefined, 150_000);
-  for (let nowMs = 150_000; nowMs <= 300_000; nowMs += 100) work.noteLoad(nowMs);
+  for (let nowMs = 150_000; nowMs <= 300_000; nowMs += 100) work.follow(nowMs);
   expect(work.usualPresent).toBeLessThan(0.2);
 });
 
@@ -363,7 +363,7 @@ test("an endpoint that computes prompts for half of its time is known to take ab
   const stretched = (everyMs: number): number => {
     const work = newWork();
     for (let nowMs = 0; nowMs <= 600_000; nowMs += everyMs) {
-      work.noteLoad(nowMs);
+      work.follow(nowMs);
       work.firstToken(work.send(plan({ prefillMs: 30.5, sentAtMs: nowMs })), nowMs + 45.5);
     }
     return work.stretch;
@@ -425,4 +425,38 @@ test("cached tokens that are not there lower the trust in the rest", () => {
   for (let i = 0; i < 300; i++) work.learnCache(1000, 9999);
   expect(work.cacheTrust).toBeGreaterThan(0.99);
   expect(work.cacheTrust).toBeLessThanOrEqual(1);
+});
+
+test("its factors are in the table when something was observed, and follow when that fades", () => {
+  const work = newWork();
+  const factors = (): unknown => [work.table.prefillFactor[work.row], work.table.stepFactor[work.row]];
+  for (let i = 0; i < 50; i++) {
+    work.observe(Math.log(3 / work.speed.prefill), 1, 0.05, 0);
+    work.observe(Math.log(2 / work.speed.step), 0, 0.05, 0);
+  }
+  const { prefill, step } = work.speed;
+  expect(prefill).toBeGreaterThan(2);
+  expect(step).toBeGreaterThan(1.5);
+  expect(factors()).toEqual([prefill, step]);
+  work.follow(60_000);
+  expect(work.speed.prefill).toBeLessThan(prefill);
+  expect(work.speed.step).toBeLessThan(step);
+  expect(factors()).toEqual([work.speed.prefill, work.speed.step]);
+});
+
+test("it has to follow the time every 50 ms, and at each decision while nobody sees the first token of a prompt", () => {
+  const work = newWork();
+  const due = (): number => work.table.dueMs[work.row]!;
+  expect(due()).toBe(Number.NEGATIVE_INFINITY);
+  work.follow(1000);
+  expect(due()).toBe(1050);
+  work.send(plan({ sentAtMs: 1000 }));
+  expect(due()).toBe(1050);
+  const silent = work.send(plan({ sentAtMs: 1000, streams: false }));
+  expect(due()).toBe(Number.NEGATIVE_INFINITY);
+  work.follow(1010);
+  expect(due()).toBe(Number.NEGATIVE_INFINITY);
+  work.end(silent, undefined, 1020);
+  work.follow(1020);
+  expect(due()).toBe(1070);
 });

@@ -2,26 +2,23 @@ import { EndpointSpeed } from "./endpoint-speed.ts";
 import { attentionPairs, type PoolModel } from "./pool-model.ts";
 import { roundedValues } from "./rounded-values.ts";
 import { RunningMean } from "./running-mean.ts";
+import { WorkTable } from "./work-table.ts";
 
 /**
  * A first token that comes after another in less than this share of the time that computing its prompt takes was computed
  * in the same step of the engine, and seen a little later.
  */
 const sameStepShare = 0.5;
-/** Time in which a difference between own count and scraped count is averaged out. */
-const foreignMemoryMs = 2000;
 /** Time over which the usual context of an endpoint is averaged. */
 const usualMemoryMs = 30_000;
-/** Loads are noted at most this often. */
-const notedEveryMs = 50;
+/** A record follows the time at most this often, unless it has prompts whose first token nobody sees. */
+const followedEveryMs = 50;
 /** Time over which the share of prompts in an endpoint's time is averaged. */
 const shareMemoryMs = 120_000;
 /** Most of the time that prompts are taken to need. */
 const maxPrefillShare = 0.8;
 /** Answers shorter than this say little about the time of a step. */
 const minStepTokens = 8;
-/** An engine that says it has more requests is not believed. */
-const maxRequests = 1e6;
 
 /** What a decision expects of a request. */
 export interface DispatchPlan {
@@ -71,40 +68,56 @@ interface PrefillStep {
  */
 export class EndpointWork {
   readonly #model: PoolModel;
+  /** Where the numbers lie that each decision asks for. */
+  #table: WorkTable;
+  #row: number;
   /** Oldest first. */
   readonly #pending: Dispatch[] = [];
-  /** Their number, and that of those whose first token nobody sees: what each decision asks of each endpoint lies here. */
-  #queued = 0;
+  /** Those of them whose first token nobody sees. */
   #silent = 0;
-  #pendingMs = 0;
-  #pendingTokens = 0;
-  #decoding = 0;
-  #contextTokens = 0;
-  #usualContextTokens = 0;
-  #usualPresent = 0;
   /** Share of its time that the endpoint computes prompts, and what it had done of them when that was noted. */
   #prefillShare = 0;
   #notedPrefillMs = 0;
   #usualAtMs = Number.NEGATIVE_INFINITY;
-  /** Since when the oldest pending prompt can be computed. */
-  #headSinceMs = 0;
   /** Milliseconds of prefill the endpoint has done, as expected. */
   #prefillDoneMs = 0;
   /** How fast the endpoint proves to be. */
-  readonly speed: EndpointSpeed;
+  readonly #speed: EndpointSpeed;
   #step: PrefillStep | undefined;
-  /** Requests of others: scraped count less own count, averaged over time. */
-  #foreign = 0;
-  #foreignAtMs: number | undefined;
-  #foreignWaiting = 0;
   /** Share of the tokens expected in the cache that were there, where the engine reports it. */
   readonly #cacheTrust: RunningMean = new RunningMean(1, 50);
 
-  constructor(model: PoolModel) {
+  /** Its numbers get a row in `table`. */
+  constructor(model: PoolModel, table: WorkTable = new WorkTable()) {
     this.#model = model;
-    this.speed = new EndpointSpeed((endpoints, prefillLog, stepLog) =>
+    this.#table = table;
+    this.#row = table.add();
+    this.#speed = new EndpointSpeed((endpoints, prefillLog, stepLog) =>
       model.noteSpeeds(endpoints, prefillLog, stepLog),
     );
+  }
+
+  get row(): number {
+    return this.#row;
+  }
+
+  get table(): WorkTable {
+    return this.#table;
+  }
+
+  /** Takes its numbers to another table. */
+  moveTo(table: WorkTable): void {
+    this.#row = this.#table.move(this.#row, table);
+    this.#table = table;
+  }
+
+  /** The endpoint counts no longer for what is usual in the pool. */
+  forgetSpeed(): void {
+    this.#speed.forget();
+  }
+
+  get speed(): Readonly<Pick<EndpointSpeed, "prefill" | "step">> {
+    return this.#speed;
   }
 
   get cacheTrust(): number {
@@ -113,100 +126,98 @@ export class EndpointWork {
 
   /** Requests of others, as far as the engine's count tells. */
   get foreign(): number {
-    return this.#foreign;
+    return this.#table.foreign[this.#row]!;
   }
 
-  /** Requests on the endpoint, those of others included. */
+  /** Of {@link WorkTable.present}. */
   get present(): number {
-    return this.#queued + this.#decoding + this.#foreign;
+    return this.#table.present(this.#row);
   }
 
-  /** Prompt tokens on their way into the cache. */
+  /** Of {@link WorkTable.pendingTokens}. */
   get pendingTokens(): number {
-    return this.#pendingTokens + this.#foreignWaiting * this.#model.meanPromptTokens;
+    return this.#table.pendingTokens(this.#row, this.#model);
   }
 
-  /** Tokens of the requests that decode: of their prompts, and as much of their answers as there is on average. */
+  /** Of {@link WorkTable.contextTokens}. */
   get contextTokens(): number {
-    const foreign = this.#foreign - this.#foreignWaiting;
-    return (
-      this.#contextTokens +
-      foreign * this.#model.meanPromptTokens +
-      (this.#decoding + foreign) * this.#model.halfAnswerTokens
-    );
+    return this.#table.contextTokens(this.#row, this.#model);
   }
 
   get decoding(): number {
-    return this.#decoding + this.#foreign - this.#foreignWaiting;
+    return this.#table.decoding[this.#row]! + this.foreign - this.#table.foreignWaiting[this.#row]!;
   }
 
-  /** The same on average over the last half minute. */
+  /** The context on average over the last half minute. */
   get usualContextTokens(): number {
-    return this.#usualContextTokens;
+    return this.#table.usualContextTokens[this.#row]!;
   }
 
   /** Requests on the endpoint, on average over the last half minute. */
   get usualPresent(): number {
-    return this.#usualPresent;
+    return this.#table.usualPresent[this.#row]!;
   }
 
-  /** How much longer answers take because prompts are computed in between. */
   get stretch(): number {
-    return 1 / (1 - Math.min(maxPrefillShare, this.#prefillShare));
+    return this.#table.stretch[this.#row]!;
   }
 
-  /** Follows the load that the endpoint usually has. */
-  noteLoad(nowMs: number): void {
+  /** Follows the time: prompts that should be computed by now, the load that the endpoint usually has, its speed. */
+  follow(nowMs: number): void {
+    if (this.#silent > 0) this.#passSilentPrefills(nowMs);
+    this.#noteLoad(nowMs);
+    this.#speed.fade(nowMs);
+    this.#speedChanged();
+    this.#table.dueMs[this.#row] = this.#silent > 0 ? Number.NEGATIVE_INFINITY : nowMs + followedEveryMs;
+  }
+
+  #noteLoad(nowMs: number): void {
     const elapsedMs = nowMs - this.#usualAtMs;
-    if (elapsedMs < notedEveryMs) return;
+    if (elapsedMs < followedEveryMs) return;
     this.#usualAtMs = nowMs;
     if (elapsedMs === Number.POSITIVE_INFINITY) return;
+    const table = this.#table;
+    const row = this.#row;
     const gain = elapsedMs / (usualMemoryMs + elapsedMs);
     this.#prefillShare +=
       (this.#prefillDoneMs - this.#notedPrefillMs - elapsedMs * this.#prefillShare) / (shareMemoryMs + elapsedMs);
     this.#notedPrefillMs = this.#prefillDoneMs;
-    this.#usualPresent += gain * (this.present - this.#usualPresent);
-    this.#usualContextTokens += gain * (this.contextTokens - this.#usualContextTokens);
+    table.stretch[row] = 1 / (1 - Math.min(maxPrefillShare, this.#prefillShare));
+    table.usualPresent[row]! += gain * (this.present - this.usualPresent);
+    table.usualContextTokens[row]! += gain * (this.contextTokens - this.usualContextTokens);
   }
 
-  /** Milliseconds until the prompts that are there are computed. */
+  /** Of {@link WorkTable.backlogMs}. */
   backlogMs(nowMs: number): number {
     if (this.#silent > 0) this.#passSilentPrefills(nowMs);
-    const foreignMs = this.#foreignWaiting * this.#model.meanPrefillMs * this.speed.prefill;
-    if (this.#queued === 0) return foreignMs;
-    const leftMs = this.#pendingMs * this.speed.prefill - Math.max(0, nowMs - this.#headSinceMs);
-    // What is late is expected to take as long again as it is late already: a stalled endpoint looks worse each moment.
-    return foreignMs + Math.abs(leftMs);
+    return this.#table.backlogMs(this.#row, this.#model, nowMs);
   }
 
-  /** Compares the engine's own count of requests with what was sent from here. Numbers that are no counts are passed over. */
+  /** Of {@link WorkTable.scraped}. */
   scraped(running: number, waiting: number, nowMs: number): void {
-    const total = running + waiting;
-    if (!(running >= 0 && waiting >= 0 && total <= maxRequests)) return;
-    const difference = total - this.#queued - this.#decoding;
-    const elapsedMs = this.#foreignAtMs === undefined ? 0 : nowMs - this.#foreignAtMs;
-    this.#foreignAtMs = nowMs;
-    this.#foreign += (elapsedMs / (foreignMemoryMs + elapsedMs)) * (Math.max(-1, difference) - this.#foreign);
-    // A count that is late with our own requests is below ours now and then; less than nobody is nobody.
-    this.#foreign = Math.max(0, this.#foreign);
-    this.#foreignWaiting = total === 0 ? 0 : (this.#foreign * waiting) / total;
+    this.#table.scraped(this.#row, running, waiting, nowMs);
   }
 
   send(plan: DispatchPlan): Dispatch {
     const dispatch = new Dispatch(this, plan);
-    if (this.#queued === 0) this.#headSinceMs = plan.sentAtMs;
+    const table = this.#table;
+    const row = this.#row;
+    if (table.queued[row] === 0) table.headSinceMs[row] = plan.sentAtMs;
     this.#pending.push(dispatch);
-    this.#queued++;
-    if (!plan.streams) this.#silent++;
-    this.#pendingMs += plan.prefillMs;
-    this.#pendingTokens += dispatch.uncachedTokens;
+    table.queued[row]!++;
+    table.queuedMs[row]! += plan.prefillMs;
+    table.queuedTokens[row]! += dispatch.uncachedTokens;
+    if (!plan.streams) {
+      this.#silent++;
+      table.dueMs[row] = Number.NEGATIVE_INFINITY;
+    }
     return dispatch;
   }
 
   /** Notes a request's first token. */
   firstToken(dispatch: Dispatch, nowMs: number): void {
     if (dispatch.state !== "pending") return;
-    const startMs = Math.max(dispatch.plan.sentAtMs, this.#headSinceMs);
+    const startMs = Math.max(dispatch.plan.sentAtMs, this.#table.headSinceMs[this.#row]!);
     const { contextTokens } = this;
     const tokens = dispatch.uncachedTokens;
     const pairs = attentionPairs(tokens, dispatch.plan.cachedTokens);
@@ -227,7 +238,7 @@ export class EndpointWork {
     dispatch.state = "over";
     if (state === "pending") {
       // The next one can be computed from now on; behind others, nothing changes for them.
-      if (this.#pending[0] === dispatch) this.#headSinceMs = nowMs;
+      if (this.#pending[0] === dispatch) this.#table.headSinceMs[this.#row] = nowMs;
       this.#removePending(dispatch);
     } else if (state === "decoding") {
       if (dispatch.plan.streams && outputTokens !== undefined && outputTokens >= minStepTokens) {
@@ -235,14 +246,27 @@ export class EndpointWork {
         const stepMs = (nowMs - dispatch.firstTokenAtMs - prefillMs) / (outputTokens - 1);
         if (stepMs > 0) this.#learnStep((dispatch.contextTokens + this.contextTokens) / 2, stepMs, outputTokens, nowMs);
       }
-      this.#decoding--;
-      this.#contextTokens -= dispatch.plan.promptTokens;
+      this.#table.decoding[this.#row]!--;
+      this.#table.promptTokens[this.#row]! -= dispatch.plan.promptTokens;
     }
   }
 
   /** Notes how many of the tokens expected in the cache were there. */
   learnCache(expectedTokens: number, foundTokens: number): void {
-    if (expectedTokens > 0) this.#cacheTrust.add(Math.max(0, Math.min(1, foundTokens / expectedTokens)));
+    if (!(expectedTokens > 0)) return;
+    this.#cacheTrust.add(Math.max(0, Math.min(1, foundTokens / expectedTokens)));
+    this.#table.cacheTrust[this.#row] = this.cacheTrust;
+  }
+
+  /** Of {@link EndpointSpeed.observe}. */
+  observe(logRatio: number, prefillShare: number, noise: number, nowMs: number): void {
+    this.#speed.observe(logRatio, prefillShare, noise, nowMs);
+    this.#speedChanged();
+  }
+
+  #speedChanged(): void {
+    this.#table.prefillFactor[this.#row] = this.#speed.prefill;
+    this.#table.stepFactor[this.#row] = this.#speed.step;
   }
 
   /** The record for people who debug. */
@@ -257,7 +281,8 @@ export class EndpointWork {
     for (;;) {
       const head = this.#pending[0];
       if (head === undefined || head.plan.streams) return;
-      const dueMs = Math.max(head.plan.sentAtMs, this.#headSinceMs) + head.plan.prefillMs * this.speed.prefill;
+      const dueMs =
+        Math.max(head.plan.sentAtMs, this.#table.headSinceMs[this.#row]!) + head.plan.prefillMs * this.speed.prefill;
       if (dueMs > nowMs) return;
       this.#decode(head, dueMs);
     }
@@ -265,9 +290,9 @@ export class EndpointWork {
 
   #decode(dispatch: Dispatch, atMs: number): void {
     this.#removePending(dispatch);
-    this.#headSinceMs = atMs;
-    this.#decoding++;
-    this.#contextTokens += dispatch.plan.promptTokens;
+    this.#table.headSinceMs[this.#row] = atMs;
+    this.#table.decoding[this.#row]!++;
+    this.#table.promptTokens[this.#row]! += dispatch.plan.promptTokens;
     this.#prefillDoneMs += dispatch.plan.prefillMs * this.speed.prefill;
     dispatch.state = "decoding";
     dispatch.firstTokenAtMs = atMs;
@@ -279,11 +304,14 @@ export class EndpointWork {
     const index = this.#pending.indexOf(dispatch);
     if (index === -1) return;
     this.#pending.splice(index, 1);
-    this.#queued--;
     if (!dispatch.plan.streams) this.#silent--;
+    const table = this.#table;
+    const row = this.#row;
+    const left = table.queued[row]! - 1;
+    table.queued[row] = left;
     // Sums of many terms drift; an empty queue sets them right.
-    this.#pendingMs = this.#queued === 0 ? 0 : this.#pendingMs - dispatch.plan.prefillMs;
-    this.#pendingTokens = this.#queued === 0 ? 0 : this.#pendingTokens - dispatch.uncachedTokens;
+    table.queuedMs[row] = left === 0 ? 0 : table.queuedMs[row]! - dispatch.plan.prefillMs;
+    table.queuedTokens[row] = left === 0 ? 0 : table.queuedTokens[row]! - dispatch.uncachedTokens;
   }
 
   /** Time that a step with prompts is expected to take here. */
@@ -308,7 +336,7 @@ export class EndpointWork {
     const noise = model.prefillNoiseMs(expectedMs) / expectedMs;
     const factor =
       (prefillShare * speed.prefill) / model.usualPrefill + ((1 - prefillShare) * speed.step) / model.usualStep;
-    speed.observe(Math.log(ms / expectedMs), prefillShare, noise, nowMs);
+    this.observe(Math.log(ms / expectedMs), prefillShare, noise, nowMs);
     model.learnPrefill(step.tokens, step.pairs, step.contextTokens, ms / factor);
   }
 
@@ -319,7 +347,7 @@ export class EndpointWork {
     const expectedMs = model.stepMs(contextTokens) * speed.step;
     if (!(expectedMs > 0)) return;
     const factor = speed.step / model.usualStep;
-    speed.observe(Math.log(ms / expectedMs), 0, model.stepNoiseMs(expectedMs, answerTokens) / expectedMs, nowMs);
+    this.observe(Math.log(ms / expectedMs), 0, model.stepNoiseMs(expectedMs, answerTokens) / expectedMs, nowMs);
     model.learnStep(contextTokens, ms / factor, answerTokens);
   }
 }

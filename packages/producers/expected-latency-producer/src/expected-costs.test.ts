@@ -1,9 +1,17 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { EndpointSpeed } from "./endpoint-speed.ts";
 import { EndpointWork } from "./endpoint-work.ts";
-import { type CacheRoom, type ExpectedCosts, estimateCosts } from "./expected-costs.ts";
+import { estimateCosts } from "./expected-costs.ts";
+import { ExpectedTables } from "./expected-tables.ts";
 import { PoolModel } from "./pool-model.ts";
+import { WorkTable } from "./work-table.ts";
+
+interface CacheRoom {
+  readonly capacityTokens: number;
+  readonly usedTokens: number;
+}
+
+type Costs = Record<keyof ExpectedTables, number>;
 
 interface Situation {
   readonly promptTokens: number;
@@ -29,20 +37,40 @@ const idle: Situation = {
   reuse: 0,
 };
 
-const zero = (): ExpectedCosts => ({
-  ttftMs: 0,
-  queueMs: 0,
-  memoryMs: 0,
-  prefillMs: 0,
-  sparedMs: 0,
-  decodeMs: 0,
-  harmMs: 0,
-  evictMs: 0,
-});
+type Asked = Pick<Situation, "promptTokens" | "cachedTokens" | "outputTokens" | "sparedTokens" | "room">;
+
+/** Costs on the endpoint of one row. */
+function costsOnRow(model: PoolModel, table: WorkTable, row: number, asked: Asked, nowMs: number = 0): Costs {
+  const { cachedTokens, sparedTokens, room } = asked;
+  const candidates = {
+    table,
+    rows: Uint32Array.of(row),
+    slots: Uint32Array.of(1),
+    slotTableLength: 2,
+    cachedTokens: Float64Array.of(cachedTokens),
+    sparedTokens: Float64Array.of(sparedTokens),
+    capacityTokens: Float64Array.of(room?.capacityTokens ?? Number.POSITIVE_INFINITY),
+    usedTokens: Float64Array.of(room?.usedTokens ?? 0),
+  };
+  const out = new ExpectedTables(2, 1);
+  estimateCosts(model, candidates, asked, nowMs, out);
+  const { ttftMs, queueMs, memoryMs, prefillMs, sparedMs, decodeMs, harmMs, evictMs } = out;
+  expect(ttftMs[0]).toBeNaN();
+  return {
+    ttftMs: ttftMs[1]!,
+    queueMs: queueMs[1]!,
+    memoryMs: memoryMs[1]!,
+    prefillMs: prefillMs[1]!,
+    sparedMs: sparedMs[1]!,
+    decodeMs: decodeMs[1]!,
+    harmMs: harmMs[1]!,
+    evictMs: evictMs[1]!,
+  };
+}
 
 /** Costs by the assumed relations: 15 ms, 0.03 ms per token, 1 ms per million pairs; steps of 10 ms, 0.05 per 1000 tokens. */
-function costs(fields: Partial<Situation>): ExpectedCosts {
-  const { queued, decoding, room, reuse, ...asked } = { ...idle, ...fields };
+function costs(fields: Partial<Situation>): Costs {
+  const { queued, decoding, reuse, ...asked } = { ...idle, ...fields };
   const model = new PoolModel();
   model.learnReuse(reuse * 1000, 1000);
   const work = new EndpointWork(model);
@@ -54,9 +82,7 @@ function costs(fields: Partial<Situation>): ExpectedCosts {
   // All first tokens at one moment: nothing is learned from them.
   for (const tokens of decoding) work.firstToken(send(tokens), 0);
   for (const tokens of queued) send(tokens);
-  const out = zero();
-  estimateCosts(model, work, { ...asked, overlap: model.overlap(asked.outputTokens) }, room, 0, out);
-  return out;
+  return costsOnRow(model, work.table, work.row, asked);
 }
 
 test("on an idle endpoint, a request costs its own prompt and its own steps", () => {
@@ -100,19 +126,16 @@ test("computing displaces as much, of which what is usually found again costs on
   expect(costs({ reuse: 0.4 }).evictMs).toBeCloseTo(0.4 * 30.5, 9);
 });
 
-const alone = { ...idle, overlap: new PoolModel().overlap(idle.outputTokens) };
-
-/** An endpoint with nothing on it, now and usually. */
-const lone = {
-  ...{ present: 0, contextTokens: 0, pendingTokens: 0, usualPresent: 0, usualContextTokens: 0, stretch: 1 },
-  backlogMs: () => 0,
-};
-
-/** Costs by the assumed relations on an endpoint that is as its record says. */
-function costsOn(record: Partial<typeof lone>): ExpectedCosts {
-  const out = zero();
-  estimateCosts(new PoolModel(), { ...lone, speed: new EndpointSpeed(() => {}), ...record }, alone, undefined, 0, out);
-  return out;
+/** Costs by the assumed relations on an endpoint that is as its row says. */
+function costsOn(record: Readonly<Record<string, number>>, asked: Partial<Asked> = {}): Costs {
+  const table = new WorkTable();
+  const row = table.add();
+  for (const [column, value] of Object.entries(record)) {
+    const numbers: unknown = Reflect.get(table, column);
+    if (!(numbers instanceof Float64Array)) throw new Error(`no column ${column}`);
+    numbers[row] = value;
+  }
+  return costsOnRow(new PoolModel(), table, row, { ...idle, ...asked });
 }
 
 test("as many come as usually are there: they lengthen the steps, and are delayed, for the rest of the answer", () => {
@@ -124,34 +147,30 @@ test("as many come as usually are there: they lengthen the steps, and are delaye
   expect(ttftMs).toBe(costsOn({}).ttftMs);
 });
 
-test("where prompts take half of the time, an answer takes twice as long", () => {
+test("where prompts take half of the time, an answer takes twice as long, and so does what holds answers up", () => {
   expect(costsOn({ stretch: 2 }).decodeMs).toBeCloseTo(2 * costsOn({}).decodeMs, 9);
   expect(costsOn({ stretch: 2 }).ttftMs).toBe(costsOn({}).ttftMs);
+  const there = { decoding: 3, promptTokens: 9000, usualPresent: 3 };
+  expect(costsOn({ ...there, stretch: 2 }).harmMs).toBeCloseTo(2 * costsOn(there).harmMs, 9);
+  expect(costsOn({ ...there, stretch: 2 }).evictMs).toBe(costsOn(there).evictMs);
 });
 
 test("an endpoint at half the speed takes twice as long for everything", () => {
-  const of = (slowness: number): ExpectedCosts => {
-    const out = zero();
-    const there = { ...lone, present: 3, contextTokens: 9000, pendingTokens: 2000 };
-    const speed = new EndpointSpeed(() => {});
-    [speed.prefill, speed.step] = [slowness, slowness];
-    const work = { ...there, speed, backlogMs: () => 60 * slowness };
-    estimateCosts(new PoolModel(), work, alone, { capacityTokens: 10_000, usedTokens: 9000 }, 0, out);
-    return out;
-  };
+  const of = (slowness: number): Costs =>
+    costsOn(
+      {
+        ...{ queued: 1, queuedMs: 60, queuedTokens: 2000, decoding: 2, promptTokens: 8800 },
+        ...{ prefillFactor: slowness, stepFactor: slowness },
+      },
+      { room: { capacityTokens: 10_000, usedTokens: 9000 } },
+    );
   const [one, two] = [of(1), of(2)];
+  expect(one.memoryMs).toBeGreaterThan(0);
   for (const part of parts) expect(two[part], part).toBeCloseTo(2 * one[part], 9);
 });
 
 test("an endpoint that is slow at prompts alone computes them slowly and decodes as fast as others", () => {
-  const of = (prefill: number): ExpectedCosts => {
-    const speed = new EndpointSpeed(() => {});
-    speed.prefill = prefill;
-    const out = zero();
-    const work = { ...lone, contextTokens: 9000, speed };
-    estimateCosts(new PoolModel(), work, alone, undefined, 0, out);
-    return out;
-  };
+  const of = (prefillFactor: number): Costs => costsOn({ promptTokens: 9000, prefillFactor });
   expect(of(3).prefillMs).toBeCloseTo(3 * of(1).prefillMs, 9);
   expect(of(3).decodeMs).toBe(of(1).decodeMs);
 });
@@ -228,4 +247,77 @@ test("a fuller cache is never cheaper", () => {
 
 test("more of what prompts share is never cheaper to displace", () => {
   neverCheaper(({ reuse }, by) => ({ reuse: Math.min(1, reuse + by / 50_000) }));
+});
+
+const count = fc.integer({ min: 0, max: 20 });
+const amount = fc.double({ min: 0, max: 1e5, noNaN: true });
+const factor = fc.double({ min: 0.1, max: 10, noNaN: true });
+
+test("all candidates at once cost what the relations say for each", () => {
+  const row = fc.record({
+    ...{ queued: count, queuedMs: amount, queuedTokens: amount, headSinceMs: amount, decoding: count },
+    ...{ promptTokens: amount, foreign: count, waitingShare: fc.double({ min: 0, max: 1, noNaN: true }) },
+    ...{ usualPresent: amount, usualContextTokens: amount, stretch: factor, prefillFactor: factor, stepFactor: factor },
+  });
+  const candidate = fc.record({ row, cached: fc.nat(4999), spared: amount, used: amount, capacity: amount });
+  fc.assert(
+    fc.property(fc.array(candidate, { minLength: 1, maxLength: 12 }), fc.nat(100_000), (given, nowMs) => {
+      const model = new PoolModel();
+      model.learnReuse(300, 1000);
+      model.learnPrompt(2500, 80);
+      const table = new WorkTable();
+      const rows = given.map(() => table.add()).reverse();
+      for (const [i, { row: numbers }] of given.entries()) {
+        const { waitingShare, ...columns } = numbers;
+        for (const column of Object.keys(columns) as (keyof typeof columns)[])
+          table[column][rows[i]!] = columns[column];
+        table.foreignWaiting[rows[i]!] = numbers.foreign * waitingShare;
+      }
+      const [promptTokens, outputTokens] = [5000, 150];
+      const of = (pick: (of: (typeof given)[number]) => number): Float64Array => Float64Array.from(given, pick);
+      const out = new ExpectedTables(given.length, given.length);
+      estimateCosts(
+        model,
+        {
+          ...{ table, rows: Uint32Array.from(rows), slots: Uint32Array.from(given.keys()) },
+          slotTableLength: given.length,
+          ...{ cachedTokens: of(({ cached }) => cached), sparedTokens: of(({ spared }) => spared) },
+          ...{ capacityTokens: of(({ capacity }) => capacity), usedTokens: of(({ used }) => used) },
+        },
+        { promptTokens, outputTokens },
+        nowMs,
+        out,
+      );
+      for (const [i, { row: numbers, cached, spared, used, capacity }] of given.entries()) {
+        const at = rows[i]!;
+        const uncached = promptTokens - cached;
+        const overlap = model.overlap(outputTokens);
+        const prefill = model.prefillMs(uncached, cached) * numbers.prefillFactor;
+        const context = table.contextTokens(at, model);
+        const steps = context * overlap + numbers.usualContextTokens * (1 - overlap);
+        const step = model.stepMs(steps) * numbers.stepFactor;
+        const added = (model.stepMs(promptTokens + outputTokens / 2) - model.stepMs(0)) * numbers.stepFactor;
+        const present = table.present(at);
+        const wanted = table.pendingTokens(at, model) + (present * outputTokens) / 2 + uncached + outputTokens;
+        const memory = (Math.max(0, used + wanted - capacity) / Math.max(1, used)) * outputTokens * step;
+        const queue = table.backlogMs(at, model, nowMs);
+        const sparedMs = prefill * Math.min(1, spared / uncached);
+        const crowd = present * overlap + numbers.usualPresent * (1 - overlap);
+        const expected: Costs = {
+          ttftMs: Math.max(queue + model.sharedMs(context) * numbers.stepFactor, memory) + prefill,
+          queueMs: queue,
+          memoryMs: memory,
+          prefillMs: prefill,
+          sparedMs,
+          decodeMs: (outputTokens - 1) * (step + added) * numbers.stretch,
+          harmMs: (present * (prefill - sparedMs) + crowd * added * outputTokens) * numbers.stretch,
+          evictMs: (prefill - sparedMs) * model.reuse,
+        };
+        for (const part of Object.keys(expected) as (keyof Costs)[]) {
+          const distance = Math.abs(out[part][i]! - expected[part]);
+          expect(distance, part).toBeLessThanOrEqual(1e-9 * Math.max(1, expected[part]));
+        }
+      }
+    }),
+  );
 });

@@ -425,6 +425,38 @@ test("a request that is decided once more leaves the endpoint it was counted on"
   expect(endpoints.map(producer.presentAt)).toEqual([0, 0]);
 });
 
+test("prompts whose first token nobody sees leave the queue between two decisions when they should be computed", () => {
+  const [endpoint] = pool(1);
+  const producer = producerOver([endpoint!]);
+  const queueMs = (): number => producer.expect(requestOf(1000)).queueMs[0]!;
+  expect(queueMs()).toBe(0);
+  producer.clock.advance(1);
+  const silent = requestOf(500, undefined, { body: { stream: false } });
+  producer.expect(silent);
+  producer.send(silent, endpoint!);
+  expect(queueMs()).toBeCloseTo(15 + 0.125, 6);
+  producer.clock.advance(10);
+  expect(queueMs()).toBeCloseTo(5 + 0.125, 6);
+  producer.clock.advance(20);
+  expect(queueMs()).toBe(0);
+});
+
+test("decisions follow the load that an endpoint usually has", () => {
+  const [endpoint] = pool(1);
+  const producer = producerOver([endpoint!]);
+  const decodeMs = (): number => producer.expect(requestOf(1000)).decodeMs[0]!;
+  const there = requestOf(50_000);
+  producer.expect(there);
+  producer.send(there, endpoint!);
+  producer.firstToken(there, endpoint!);
+  const atFirst = decodeMs();
+  for (let i = 0; i < 600; i++) {
+    producer.clock.advance(100);
+    decodeMs();
+  }
+  expect(decodeMs()).toBeGreaterThan(atFirst * 1.03);
+});
+
 test("a decision without a target counts nowhere", () => {
   const { instance } = buildPlugin(expectedLatencyProducer);
   const request = requestOf(1000);

@@ -17,8 +17,8 @@ import {
 } from "@pointsman/core";
 import { agreedEndpoint } from "./agreed-endpoint.ts";
 import type { Dispatch } from "./endpoint-work.ts";
-import { EndpointWorks } from "./endpoint-works.ts";
-import { type CacheRoom, type ExpectedCosts, estimateCosts } from "./expected-costs.ts";
+import { type AlignedWorks, EndpointWorks } from "./endpoint-works.ts";
+import { estimateCosts } from "./expected-costs.ts";
 import { ExpectedTables } from "./expected-tables.ts";
 import { type ExpectedLatencyParams, expectedLatencyParams } from "./params.ts";
 import { PoolModel } from "./pool-model.ts";
@@ -46,8 +46,6 @@ const minForeignShare = 0.05;
 const maxDumpedEndpoints = 100;
 const maxPromptTokens = 1e8;
 const maxCacheTokens = 1e12;
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<ExpectedLatencyParams>({
   type: "expected-latency-producer",
@@ -82,19 +80,6 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
     const spared = new SparedTokens();
     /** Share of the requests in the pool that others sent, as of the last decision. */
     let foreignShare = 0;
-    // Used for one candidate after another, so that nothing is allocated for each.
-    const asked = { promptTokens: 0, cachedTokens: 0, outputTokens: 0, overlap: 1, sparedTokens: 0 };
-    const room: Mutable<CacheRoom> = { capacityTokens: 0, usedTokens: 0 };
-    const costs: ExpectedCosts = {
-      ttftMs: 0,
-      queueMs: 0,
-      memoryMs: 0,
-      prefillMs: 0,
-      sparedMs: 0,
-      decodeMs: 0,
-      harmMs: 0,
-      evictMs: 0,
-    };
 
     /** Prompts of unknown length count as empty: then what is queued decides. */
     function promptTokensOf(request: InferenceRequest): number {
@@ -103,36 +88,60 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
     }
 
     /** Prompt tokens in the endpoint's cache. The last token of a prompt is always computed. */
-    function cachedTokens(match: PrefixMatch | undefined, endpoint: Endpoint, promptTokens: number): number {
-      const matched = match === undefined ? 0 : (match.matchedBlocks[endpoint.slot] ?? 0) * match.blockSizeTokens;
+    function cachedTokens(match: PrefixMatch | undefined, slot: number, promptTokens: number): number {
+      const matched = match === undefined ? 0 : (match.matchedBlocks[slot] ?? 0) * match.blockSizeTokens;
       return matched > 0 ? Math.min(matched, Math.max(0, promptTokens - 1)) : 0;
     }
 
     /** Finds out how much of the request's prefixes later ones will want on one more endpoint. False if nothing. */
-    function findSpared(
-      hashes: readonly number[],
-      match: PrefixMatch | undefined,
-      endpoints: readonly Endpoint[],
-    ): boolean {
+    function findSpared(hashes: readonly number[], match: PrefixMatch | undefined, slots: Uint32Array): boolean {
       if (hashes.length === 0 || match === undefined || prefixes.surely(hashes[0]!) <= 0) return false;
       spared.begin(hashes.length);
       const { matchedBlocks, blockSizeTokens } = match;
-      for (let i = 0; i < endpoints.length; i++) {
-        const blocks = matchedBlocks[endpoints[i]!.slot];
+      for (let i = 0; i < slots.length; i++) {
+        const blocks = matchedBlocks[slots[i]!];
         if (blocks !== undefined && blocks > 0) spared.held(blocks * blockSizeTokens);
       }
       spared.settle((length) => prefixes.surely(hashes[length]!));
       return true;
     }
 
-    function cacheRoom(endpoint: Endpoint, nowMs: number): CacheRoom | undefined {
-      const usage = cacheUsage.fresh(endpoint, nowMs);
-      const tokens = (cacheBlocks.get(endpoint) ?? 0) * (cacheBlockTokens.get(endpoint) ?? 0) * model.tokenRatio;
-      if (!(usage !== undefined && usage >= 0 && usage <= 1 && tokens > 0 && tokens <= maxCacheTokens))
-        return undefined;
-      room.capacityTokens = tokens;
-      room.usedTokens = usage * tokens;
-      return room;
+    /** Notes what engines tell of their load and their cache. */
+    function readEngines(endpoints: readonly Endpoint[], candidates: AlignedWorks, nowMs: number): void {
+      const { table, rows, capacityTokens, usedTokens } = candidates;
+      const { tokenRatio } = model;
+      for (let i = 0; i < rows.length; i++) {
+        const endpoint = endpoints[i]!;
+        const runningRequests = running.fresh(endpoint, nowMs);
+        const waitingRequests = waiting.fresh(endpoint, nowMs);
+        if (runningRequests !== undefined && waitingRequests !== undefined) {
+          table.scraped(rows[i]!, runningRequests, waitingRequests, nowMs);
+        }
+        const usage = cacheUsage.fresh(endpoint, nowMs);
+        const tokens = (cacheBlocks.get(endpoint) ?? 0) * (cacheBlockTokens.get(endpoint) ?? 0) * tokenRatio;
+        const isKnown = usage !== undefined && usage >= 0 && usage <= 1 && tokens > 0 && tokens <= maxCacheTokens;
+        capacityTokens[i] = isKnown ? tokens : Number.POSITIVE_INFINITY;
+        usedTokens[i] = isKnown ? usage * tokens : 0;
+      }
+    }
+
+    /** Notes for each candidate what it is expected to hold of the prompt. Returns the most that one is said to hold. */
+    function expectCached(
+      { table, rows, slots, cachedTokens: cached, sparedTokens }: AlignedWorks,
+      match: PrefixMatch | undefined,
+      promptTokens: number,
+      isShared: boolean,
+    ): number {
+      const { cacheTrust } = table;
+      let mostTokens = 0;
+      for (let i = 0; i < rows.length; i++) {
+        const matched = cachedTokens(match, slots[i]!, promptTokens);
+        if (matched > mostTokens) mostTokens = matched;
+        const trusted = matched * cacheTrust[rows[i]!]!;
+        cached[i] = trusted;
+        sparedTokens[i] = isShared ? spared.of(trusted) : 0;
+      }
+      return mostTokens;
     }
 
     /** A request leaves the endpoint it is on. */
@@ -147,42 +156,34 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         const nowMs = host.clock.now();
         const promptTokens = promptTokensOf(request);
         const outputTokens = model.outputTokens(request.targetModel, request.body.maxOutputTokens);
-        const expected = new ExpectedTables(endpoints);
-        const { works: aligned, idHashes } = works.ofAll(endpoints);
+        const candidates = works.ofAll(endpoints);
+        const expected = new ExpectedTables(candidates.slotTableLength, endpoints.length);
         const match = matches.get(request);
         const tokens = prompts.get(request)?.prompts[0]?.tokenIds;
         const hashes = tokens === undefined ? [] : prefixHashes(tokens);
-        const isShared = findSpared(hashes, match, endpoints);
+        const isShared = findSpared(hashes, match, candidates.slots);
         writePrefixes.set(request, hashes);
-        const agreed = foreignShare < minForeignShare || tokens === undefined ? -1 : agreedEndpoint(tokens, idHashes);
-        const agreedTokens = agreedCached * Math.min(1, foreignShare * 4);
-        let mostCachedTokens = 0;
+        const isAgreed = foreignShare >= minForeignShare && tokens !== undefined;
+        const agreed = isAgreed ? agreedEndpoint(tokens, candidates.idHashes) : -1;
+        readEngines(endpoints, candidates, nowMs);
+        const { works: records, table, rows } = candidates;
         let present = 0;
         let foreign = 0;
-        asked.promptTokens = promptTokens;
-        asked.outputTokens = outputTokens;
-        asked.overlap = model.overlap(outputTokens);
-        for (let i = 0; i < endpoints.length; i++) {
-          const endpoint = endpoints[i]!;
-          const work = aligned[i]!;
-          const runningRequests = running.fresh(endpoint, nowMs);
-          const waitingRequests = waiting.fresh(endpoint, nowMs);
-          if (runningRequests !== undefined && waitingRequests !== undefined) {
-            work.scraped(runningRequests, waitingRequests, nowMs);
-          }
-          work.noteLoad(nowMs);
-          work.speed.fade(nowMs);
-          const matched = cachedTokens(match, endpoint, promptTokens);
-          if (matched > mostCachedTokens) mostCachedTokens = matched;
-          present += work.present;
-          foreign += work.foreign;
-          // What others sent there is not known; that they agree on this endpoint is.
-          const hidden = i === agreed ? Math.max(0, promptTokens - 1 - matched) * agreedTokens : 0;
-          asked.cachedTokens = matched * work.cacheTrust + hidden;
-          asked.sparedTokens = isShared ? spared.of(asked.cachedTokens) : 0;
-          estimateCosts(model, work, asked, cacheRoom(endpoint, nowMs), nowMs, costs);
-          expected.set(endpoint.slot, costs);
+        for (let i = 0; i < rows.length; i++) {
+          const row = rows[i]!;
+          if (nowMs >= table.dueMs[row]!) records[i]!.follow(nowMs);
+          present += table.present(row);
+          foreign += table.foreign[row]!;
         }
+        const mostCachedTokens = expectCached(candidates, match, promptTokens, isShared);
+        if (agreed !== -1) {
+          // What others sent there is not known; that they agree on this endpoint is.
+          const matched = cachedTokens(match, candidates.slots[agreed]!, promptTokens);
+          const share = agreedCached * Math.min(1, foreignShare * 4);
+          candidates.cachedTokens[agreed]! += Math.max(0, promptTokens - 1 - matched) * share;
+          if (isShared) candidates.sparedTokens[agreed] = spared.of(candidates.cachedTokens[agreed]!);
+        }
+        estimateCosts(model, candidates, { promptTokens, outputTokens }, nowMs, expected);
         foreignShare = present > 0 ? foreign / present : 0;
         model.learnReuse(mostCachedTokens, promptTokens);
         writeExpected.set(request, expected);
@@ -199,7 +200,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         if (target === undefined) return undefined;
         const work = works.of(target);
         const promptTokens = promptTokensOf(request);
-        const cached = cachedTokens(matches.get(request), target, promptTokens) * work.cacheTrust;
+        const cached = cachedTokens(matches.get(request), target.slot, promptTokens) * work.cacheTrust;
         const prefillMs = model.prefillMs(promptTokens - cached, cached);
         model.learnPrompt(promptTokens, prefillMs);
         const plan = {

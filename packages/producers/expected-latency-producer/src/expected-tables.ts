@@ -1,5 +1,4 @@
-import { type Endpoint, type ExpectedLatency, slotTableLength } from "@pointsman/core";
-import type { ExpectedCosts } from "./expected-costs.ts";
+import type { ExpectedLatency } from "@pointsman/core";
 
 const tables = 8;
 
@@ -14,13 +13,13 @@ export class ExpectedTables implements ExpectedLatency {
   readonly harmMs: Float64Array;
   readonly evictMs: Float64Array;
 
-  /** For `endpoints`, of each of which the costs must be set; other slots are unknown. */
-  constructor(endpoints: readonly Endpoint[]) {
-    const length = slotTableLength(endpoints);
+  /** For slots below `length`, `endpoints` of which are to be set; others are unknown. */
+  constructor(length: number, endpoints: number) {
     const all = new Float64Array(tables * length);
     // Slots are unique: as many endpoints as slots leave none out.
-    if (endpoints.length < length) all.fill(Number.NaN);
-    const table = (index: number): Float64Array => all.subarray(index * length, (index + 1) * length);
+    if (endpoints < length) all.fill(Number.NaN);
+    const table = (index: number): Float64Array =>
+      new Float64Array(all.buffer, index * length * all.BYTES_PER_ELEMENT, length);
     this.ttftMs = table(0);
     this.queueMs = table(1);
     this.memoryMs = table(2);
@@ -29,16 +28,5 @@ export class ExpectedTables implements ExpectedLatency {
     this.decodeMs = table(5);
     this.harmMs = table(6);
     this.evictMs = table(7);
-  }
-
-  set(slot: number, costs: ExpectedCosts): void {
-    this.ttftMs[slot] = costs.ttftMs;
-    this.queueMs[slot] = costs.queueMs;
-    this.memoryMs[slot] = costs.memoryMs;
-    this.prefillMs[slot] = costs.prefillMs;
-    this.sparedMs[slot] = costs.sparedMs;
-    this.decodeMs[slot] = costs.decodeMs;
-    this.harmMs[slot] = costs.harmMs;
-    this.evictMs[slot] = costs.evictMs;
   }
 }

@@ -17,7 +17,7 @@ test("before any answer, times are the assumed ones", () => {
   expect(model.pairedMs(1000, 500_000)).toBeCloseTo(30.5, 9);
   expect([model.usualPrefill, model.usualStep]).toEqual([1, 1]);
   expect(model.stepMs(20_000)).toBeCloseTo(11, 9);
-  expect(model.stepMsPerToken).toBeCloseTo(0.00005, 12);
+  expect(model.relations().stepPerTokenMs).toBeCloseTo(0.00005, 12);
   expect([model.tokenRatio, model.reuse, model.meanPromptTokens, model.meanPrefillMs]).toEqual([1, 0, 0, 0]);
 });
 

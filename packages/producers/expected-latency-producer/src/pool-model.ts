@@ -33,6 +33,16 @@ export function attentionPairs(uncachedTokens: number, cachedTokens: number): nu
   return uncachedTokens * (cachedTokens + uncachedTokens / 2);
 }
 
+/** The relations for many estimates at once: milliseconds, of each for one token or pair of tokens. */
+export interface PoolRelations {
+  readonly fixedMs: number;
+  readonly perContextTokenMs: number;
+  readonly perTokenMs: number;
+  readonly perPairMs: number;
+  readonly stepFixedMs: number;
+  readonly stepPerTokenMs: number;
+}
+
 /**
  * What is learned about all endpoints of a pool together. How fast one endpoint is among them is a factor on top, which
  * the endpoint's own record keeps. Tokens are those of the tokenized prompt, be they the engine's or estimated.
@@ -87,9 +97,18 @@ export class PoolModel {
     return coefficients[0]! + (coefficients[1]! * contextTokens) / contextUnit;
   }
 
-  /** What one more token of context adds to a step. */
-  get stepMsPerToken(): number {
-    return this.#step.coefficients[1]! / contextUnit;
+  /** The coefficients of {@link sharedMs}, {@link prefillMs} and {@link stepMs}. */
+  relations(): PoolRelations {
+    const [fixedMs, perToken, perPairs, perContext] = this.#prefill.coefficients;
+    const [stepFixedMs, stepPerContext] = this.#step.coefficients;
+    return {
+      fixedMs: fixedMs!,
+      perContextTokenMs: perContext! / contextUnit,
+      perTokenMs: perToken!,
+      perPairMs: perPairs! / pairsUnit,
+      stepFixedMs: stepFixedMs!,
+      stepPerTokenMs: stepPerContext! / contextUnit,
+    };
   }
 
   get tokenRatio(): number {

@@ -30,16 +30,18 @@ export const expectedLatencyScorer: AnyPluginDefinition = definePlugin<ExpectedL
     return {
       score(request, endpoints, out) {
         const expected = reader.get(request);
+        if (expected === undefined) {
+          out.fill(1);
+          return;
+        }
+        const { ttftMs, sparedMs, decodeMs, harmMs, evictMs } = expected;
         for (let i = 0; i < endpoints.length; i++) {
           const { slot } = endpoints[i]!;
           out[i] =
-            expected === undefined
-              ? Number.NaN
-              : ttftWeight *
-                  Math.max(0, (expected.ttftMs[slot] ?? Number.NaN) - (expected.sparedMs[slot] ?? Number.NaN)) +
-                decodeWeight * (expected.decodeMs[slot] ?? Number.NaN) +
-                harmWeight * (expected.harmMs[slot] ?? Number.NaN) +
-                evictWeight * (expected.evictMs[slot] ?? Number.NaN);
+            ttftWeight * Math.max(0, (ttftMs[slot] ?? Number.NaN) - (sparedMs[slot] ?? Number.NaN)) +
+            decodeWeight * (decodeMs[slot] ?? Number.NaN) +
+            harmWeight * (harmMs[slot] ?? Number.NaN) +
+            evictWeight * (evictMs[slot] ?? Number.NaN);
         }
         scoreCosts(out);
       },
