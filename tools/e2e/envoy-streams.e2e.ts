@@ -56,8 +56,8 @@ describe.each([
   const stack = new Stack();
   beforeAll(async () => {
     needOpenFiles(openFiles);
-    // Steps of half a second: answers last as long as it takes to open all streams, and longer.
-    await stack.startServers(4, ["--max-num-seqs", "1000", "--kv-blocks", "100000", "--decode-ms", "500"]);
+    // Steps of a second: answers last as long as it takes to open all streams, and longer.
+    await stack.startServers(4, ["--max-num-seqs", "1000", "--kv-blocks", "100000", "--decode-ms", "1000"]);
     await stack.startEpp({ tls, flags: ["--enable-grpc-stream-metrics"] });
     await stack.startEnvoy([], tls);
   });

@@ -117,10 +117,9 @@ describe.each([
     expect(answer.server).toBeDefined();
   });
 
-  // The built-in proxy speaks HTTP/1.1.
-  test.skipIf(front === "the built-in proxy")(
-    "headers and trailers without a body pass to a model server",
-    async () => {
+  if (front !== "the built-in proxy") {
+    // Which speaks HTTP/1.1.
+    test("headers and trailers without a body pass to a model server", async () => {
       const session = connect(base);
       const request = session.request({ ":method": "POST", ":path": "/v1/nothing" }, { waitForTrailers: true });
       request.on("wantTrailers", () => request.sendTrailers({ "x-checksum": "1" })).end();
@@ -129,8 +128,8 @@ describe.each([
       });
       session.destroy();
       expect(status).toBe(404);
-    },
-  );
+    });
+  }
 
   test("control headers of a client change nothing", async () => {
     const answer = await post(base, "/v1/chat/completions", chat("short", "steer"), {
