@@ -94,5 +94,5 @@ describe.each([
     expect(await gauge("llm_d_epp_request_running")).toBe(0);
     expect(await stack.metrics()).not.toContain("llm_d_epp_http2_violations_total{");
     expect(stack.epp.lines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
-  });
+  }, 240_000);
 });
