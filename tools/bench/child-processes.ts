@@ -98,6 +98,10 @@ export class Worker {
   /** The next message from the process; rejects when it ends first. */
   next<T>(): Promise<T> {
     return new Promise((resolve, reject) => {
+      if (this.#child.exitCode !== null) {
+        reject(new Error(`${this.#name} has ended with code ${this.#child.exitCode}`));
+        return;
+      }
       const onMessage = (message: unknown): void => {
         this.#child.off("exit", onExit);
         // Both ends are files of this folder.

@@ -111,7 +111,11 @@ const server = createServer({ cert, key }, (request, response) => {
     response.flushHeaders();
     watches.set(response, what);
     const end = setTimeout(
-      () => response.end(`{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"${version}"}}}\n`),
+      () => {
+        // Nothing may be written behind the end, which takes a moment to arrive.
+        watches.delete(response);
+        response.end(`{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"${version}"}}}\n`);
+      },
       Number(url.searchParams.get("timeoutSeconds")) * 1000,
     );
     response.on("close", () => {
