@@ -97,6 +97,16 @@ test("an endpoint whose slot says nothing is unknown", () => {
   expect(scores(withTable([0, 0, Number.NaN]))).toEqual([0, 0.5, 0]);
 });
 
+test("a count below 0 is unknown, whatever is added to it", () => {
+  expect(scores(withTable([-100, 0, 100, 0, 0, 0]))).toEqual([0.9, 0, 0.75]);
+  const { instance } = buildPlugin(tokenLoadScorer, { params });
+  const below = buildEndpoint(0, { attributes: [[IN_FLIGHT_LOAD.from(), { requests: 1, tokens: -1 }, 0]] });
+  const known = buildEndpoint(1, { attributes: [[IN_FLIGHT_LOAD.from(), { requests: 1, tokens: 500 }, 0]] });
+  const out = new Float64Array(2);
+  instance.score!(buildRequest({ nowMs: 1e9, ...withTable([300, 0]) }), [below, known], out);
+  expect([...out]).toEqual([0, 0.5]);
+});
+
 test("counts and tokens are those of the producer that is named", () => {
   const options = { ...params, inFlightLoadProducerName: "far" };
   const table = Float64Array.of(250, 0, 100, 0, 0, 0);

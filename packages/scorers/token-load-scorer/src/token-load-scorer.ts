@@ -38,7 +38,9 @@ export const tokenLoadScorer: AnyPluginDefinition = definePlugin<TokenLoadScorer
           const endpoint = endpoints[i]!;
           const inFlight = loads.get(endpoint)?.tokens ?? Number.NaN;
           // Without a table the request adds as little to one endpoint as to another.
-          tokens[i] = inFlight + (added === undefined ? 0 : (added[endpoint.slot] ?? Number.NaN));
+          const own = added === undefined ? 0 : (added[endpoint.slot] ?? Number.NaN);
+          // Each has to be a count by itself: a sum would hide the one that is none.
+          tokens[i] = inFlight >= 0 && own >= 0 ? inFlight + own : Number.NaN;
         }
         scoreTokenLoad(tokens, out, queueThresholdTokens);
       },
