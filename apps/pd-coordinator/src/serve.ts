@@ -7,6 +7,7 @@ import {
   loadOptions,
   startCoordinator,
 } from "@pointsman/pd-coordinator";
+import { guardProcess, stopOnSignal, stopSignal } from "@pointsman/pd-sidecar/shared";
 import { createLogger, createPrometheusMetrics, levelOfVerbosity } from "@pointsman/telemetry";
 
 const usage = `Usage: pd-coordinator [--config FILE] [-v N] [--metrics-port N]
@@ -61,12 +62,7 @@ export async function serve(
     },
     "ready",
   );
-  const signal = await stopped;
-  logger.info({ signal, openRequests: coordinator.openRequests }, "shutting down");
-  const cut = await coordinator.stop(options.shutdownTimeoutMs);
-  if (cut > 0) logger.warn({ requests: cut }, "requests were cut: they did not end in time");
-  logger.info({}, "stopped");
-  return cut > 0 ? 1 : 0;
+  return await stopOnSignal(coordinator, stopped, options.shutdownTimeoutMs, logger);
 }
 
 /** Nothing of tracing is in memory unless it is asked for. */
@@ -76,28 +72,6 @@ async function loadTracing(
 ): Promise<CoordinatorTracing | undefined> {
   const { startCoordinatorTracing } = await import("./coordinator-tracing.ts");
   return await startCoordinatorTracing(environment, version(), logger);
-}
-
-/** A failure that nothing caught is logged; requests in flight go on. */
-function guardProcess(logger: Logger): void {
-  const log = (thrown: unknown): void => {
-    logger.error({ problem: errorText(thrown), stack: thrown instanceof Error ? thrown.stack : undefined }, "uncaught");
-  };
-  process.on("uncaughtException", log);
-  process.on("unhandledRejection", log);
-}
-
-/** The first signal resolves; a second one ends the process at once. */
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let signals = 0;
-    const got = (signal: NodeJS.Signals): void => {
-      if (++signals > 1) process.exit(1);
-      resolve(signal);
-    };
-    process.on("SIGTERM", got);
-    process.on("SIGINT", got);
-  });
 }
 
 function version(): string {

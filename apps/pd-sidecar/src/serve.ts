@@ -8,6 +8,7 @@ import {
   type SidecarTracing,
   startSidecar,
 } from "@pointsman/pd-sidecar";
+import { guardProcess, stopOnSignal, stopSignal } from "@pointsman/pd-sidecar/shared";
 import { createLogger, createPrometheusMetrics, type PrometheusMetrics } from "@pointsman/telemetry";
 
 const usage = `Usage: pd-sidecar [flags]
@@ -77,12 +78,7 @@ export async function serve(
     },
     "ready",
   );
-  const signal = await stopped;
-  logger.info({ signal, openRequests: sidecar.openRequests }, "shutting down");
-  const cut = await sidecar.stop(options.shutdownTimeoutMs);
-  if (cut > 0) logger.warn({ requests: cut }, "requests were cut: they did not end in time");
-  logger.info({}, "stopped");
-  return cut > 0 ? 1 : 0;
+  return await stopOnSignal(sidecar, stopped, options.shutdownTimeoutMs, logger);
 }
 
 /** Nothing of tracing is in memory unless it is asked for. */
@@ -101,28 +97,6 @@ async function loadPoolTargets(
 ): Promise<PoolTargets> {
   const { kubernetesPoolTargets } = await import("./pool-targets.ts");
   return kubernetesPoolTargets(environment, metrics);
-}
-
-/** A failure that nothing caught is logged; requests in flight go on. */
-function guardProcess(logger: Logger): void {
-  const log = (thrown: unknown): void => {
-    logger.error({ problem: errorText(thrown), stack: thrown instanceof Error ? thrown.stack : undefined }, "uncaught");
-  };
-  process.on("uncaughtException", log);
-  process.on("unhandledRejection", log);
-}
-
-/** The first signal resolves; a second one ends the process at once. */
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let signals = 0;
-    const got = (signal: NodeJS.Signals): void => {
-      if (++signals > 1) process.exit(1);
-      resolve(signal);
-    };
-    process.on("SIGTERM", got);
-    process.on("SIGINT", got);
-  });
 }
 
 function version(): string {

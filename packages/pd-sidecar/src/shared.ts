@@ -1,4 +1,4 @@
-/** For the coordinator of disaggregated requests: calls to servers, answers to clients, edits of bodies in place. */
+/** For the coordinator of disaggregated requests: calls to servers, answers to clients, edits of bodies in place; for both programs: how they end. */
 export { noStream } from "./body/api-kind.ts";
 export { editObject, editRoot, type MemberEdits } from "./body/edit-object.ts";
 export { jsonText, type PlainJson, RawJson } from "./body/json-text.ts";
@@ -10,7 +10,9 @@ export { newBootstrapRoom } from "./connectors/bootstrap-room.ts";
 export { keepForReader } from "./connectors/nixl-transfer.ts";
 export { Relay, type RelayClient, type RelayEnd, type RelayOptions } from "./decode/relay.ts";
 export { startMetricsServer } from "./server/metrics-server.ts";
+export { guardProcess, stopOnSignal, stopSignal } from "./server/program-end.ts";
 export { RankListener as HttpListener } from "./server/rank-listener.ts";
+export { durationBuckets } from "./sidecar-metrics.ts";
 export {
   type CollectedReply,
   type CollectOptions,

@@ -4,7 +4,9 @@ import type { Counter, Gauge, Histogram, MetricFamily, MetricsRegistry } from "@
 export type Stage = "encode" | "prefill" | "decode";
 
 /** Upper bounds in seconds: from a short answer of a cached prompt to an hour's stream. */
-const durationBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
+export const durationBuckets: readonly number[] = [
+  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600,
+];
 
 /** The sidecar's metrics. All labels have few values, none chosen by a client. */
 export class SidecarMetrics {
