@@ -175,3 +175,4 @@ export {
 export { SchedulerAttempts } from "./scheduling/scheduler-attempts.ts";
 export { scoreFewest } from "./scheduling/score-fewest.ts";
 export { aliasedHeaders, controlHeaders, wireNames } from "./wire-names.ts";
+export { zeroedBytes, zeroedFloat64, zeroedInt32, zeroedUint32 } from "./zeroed.ts";

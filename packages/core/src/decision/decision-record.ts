@@ -3,6 +3,7 @@ import type { Endpoint } from "../endpoint.ts";
 import type { NamedPlugin } from "../plugin/roles.ts";
 import type { InferenceRequest } from "../request.ts";
 import type { RequestError } from "../request-error.ts";
+import { zeroedFloat64 } from "../zeroed.ts";
 
 /** A stage outside the profiles: admission, a screener, a producer, a hook, a question to the profile handler. */
 export interface StageTrace {
@@ -159,21 +160,24 @@ export function captureSignals(
   keys: readonly AttributeKey<unknown>[],
   request: InferenceRequest,
 ): SignalTrace[] {
-  return keys.flatMap((key) =>
-    key.scope === "endpoint"
-      ? [endpointSignal(endpoints, key, request.nowMs)]
-      : requestSignals(endpoints, key, request),
-  );
+  const signals: SignalTrace[] = [];
+  for (const key of keys) {
+    if (key.scope === "endpoint") signals.push(endpointSignal(endpoints, key, request.nowMs));
+    else signals.push(...requestSignals(endpoints, key, request));
+  }
+  return signals;
 }
 
 function endpointSignal(endpoints: readonly Endpoint[], key: AttributeKey<unknown>, nowMs: number): SignalTrace {
-  const agesMs = new Float64Array(endpoints.length);
-  const values: unknown[] = [];
-  for (let i = 0; i < endpoints.length; i++) {
+  const count = endpoints.length;
+  const agesMs = zeroedFloat64(count);
+  const values = new Array<unknown>(count);
+  const { index } = key;
+  for (let i = 0; i < count; i++) {
     const endpoint = endpoints[i]!;
-    const at = endpoint.writtenAtMs[key.index];
+    const at = endpoint.writtenAtMs[index];
     agesMs[i] = at === undefined || at === Number.NEGATIVE_INFINITY ? Number.NaN : nowMs - at;
-    values.push(endpoint.values[key.index]);
+    values[i] = endpoint.values[index];
   }
   return { name: key.dataType, values, agesMs };
 }
@@ -189,6 +193,6 @@ function requestSignals(
   return Object.keys(rows[0] ?? {}).map((part) => ({
     name: `${key.dataType}.${part}`,
     values: rows.map((row) => (Number.isNaN(row[part]) ? undefined : row[part])),
-    agesMs: new Float64Array(endpoints.length),
+    agesMs: zeroedFloat64(endpoints.length),
   }));
 }

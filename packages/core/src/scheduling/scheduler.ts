@@ -13,9 +13,13 @@ import type {
 } from "../plugin/scheduling-plugins.ts";
 import type { InferenceRequest } from "../request.ts";
 import { RequestError } from "../request-error.ts";
+import { zeroedFloat64 } from "../zeroed.ts";
 import type { ExtensionPoint, PluginCalls } from "./plugin-calls.ts";
 import { prefillProfile } from "./prefill-target.ts";
 import { SchedulerAttempts } from "./scheduler-attempts.ts";
+
+/** Of a profile that has not scored. */
+const noTotals = new Float64Array(0);
 
 /** A scorer with its weight in a profile. */
 export interface WeightedScorer {
@@ -157,7 +161,7 @@ export class Scheduler {
             filters: [],
             scorers: [],
             candidates,
-            totals: new Float64Array(candidates.length),
+            totals: noTotals,
             picker: undefined,
             pickerDurationMs: 0,
             targets: [],
@@ -167,6 +171,7 @@ export class Scheduler {
     const fail = (error: RequestError): RequestError => {
       if (trace !== undefined) {
         trace.error = error;
+        if (trace.totals === noTotals) trace.totals = zeroedFloat64(trace.candidates.length);
         compactProfile(trace, decision?.summarizes);
       }
       return error;
@@ -195,13 +200,13 @@ export class Scheduler {
     }
 
     const count = endpoints.length;
-    const totals = new Float64Array(count);
+    const totals = zeroedFloat64(count);
     if (trace !== undefined) {
       trace.candidates = endpoints;
       trace.totals = totals;
     }
     for (const { plugin, weight } of profile.scorers) {
-      const scores = new Float64Array(count);
+      const scores = zeroedFloat64(count);
       const startMs = this.#clock.now();
       try {
         plugin.instance.score(request, endpoints, scores);

@@ -1,3 +1,4 @@
+import { zeroedUint32 } from "../zeroed.ts";
 import { xxh64 } from "./xxh64.ts";
 import { inputAt, stepBytes, type Xxh64Instance, xxh64Instance } from "./xxh64-instance.ts";
 
@@ -54,7 +55,7 @@ export class PrefixHasher {
       blocks = Math.min(blocks + own, maxRequestBlocks);
       ends.push(blocks);
     }
-    const words = new Uint32Array(blocks * 2);
+    const words = zeroedUint32(blocks * 2);
     if (blocks === 0) return { words, ends, blockSizeTokens };
 
     this.#setRoot(model, salt);

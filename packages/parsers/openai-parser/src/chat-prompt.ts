@@ -1,4 +1,4 @@
-import type { PromptSegment } from "@pointsman/core";
+import { type PromptSegment, zeroedBytes } from "@pointsman/core";
 import { isOptional, isString, maxPromptParts, type Prompt, tooManyParts } from "@pointsman/core/body";
 import {
   elements,
@@ -122,7 +122,7 @@ function readSegments(
   const segments: PromptSegment[] = [];
   if (elements(tools).next() && tools !== undefined) segments.push({ kind: "text", bytes: rawBytes(tools) });
   // One piece of memory for all that is not a view of the body.
-  const copies = new Uint8Array(copiedBytes(spans));
+  const copies = zeroedBytes(copiedBytes(spans));
   let copied = 0;
   for (let at = 0; at < spans.length; at += spanInts) {
     const what = spans[at]!;

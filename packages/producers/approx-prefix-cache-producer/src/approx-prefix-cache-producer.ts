@@ -10,6 +10,7 @@ import {
   prefillTarget,
   slotTableLength,
   TOKENIZED_PROMPT,
+  zeroedInt32,
 } from "@pointsman/core";
 import { PrefixHasher, type PromptHashes } from "@pointsman/core/xxh64";
 import { BlockSizing } from "./block-sizing.ts";
@@ -74,7 +75,7 @@ export const approxPrefixCacheProducer: AnyPluginDefinition = definePlugin<Appro
         const maxBlocks = sizing.maxBlocks(blockSizeTokens);
         const salt = request.body.cacheSalt ?? "";
         const hashes = hasher.hash(prompts, request.targetModel, salt, blockSizeTokens, maxBlocks);
-        const matchedBlocks = new Int32Array(slotTableLength(endpoints));
+        const matchedBlocks = zeroedInt32(slotTableLength(endpoints));
         let start = 0;
         for (const end of hashes.ends) {
           index.match(hashes.words, start, end, matchedBlocks);

@@ -8,6 +8,7 @@ import {
   RUNNING_REQUESTS_SIZE,
   slotTableLength,
   TOKENIZED_PROMPT,
+  zeroedInt32,
 } from "@pointsman/core";
 import { PrefixHasher } from "@pointsman/core/xxh64";
 import { type BurstPrefixCacheParams, burstPrefixCacheParams } from "./params.ts";
@@ -42,7 +43,7 @@ export const burstPrefixCacheProducer: AnyPluginDefinition = definePlugin<BurstP
     let last = { requests: 0, placed: 0 };
 
     const write = (request: InferenceRequest, endpoints: readonly Endpoint[], blocks: number, on?: Endpoint): void => {
-      const matchedBlocks = new Int32Array(slotTableLength(endpoints));
+      const matchedBlocks = zeroedInt32(slotTableLength(endpoints));
       if (on !== undefined) matchedBlocks[on.slot] = blocks;
       const match: PrefixMatch = { totalBlocks: blocks, blockSizeTokens, matchedBlocks, cachedBlocks: matchedBlocks };
       writeMatch.set(request, match);

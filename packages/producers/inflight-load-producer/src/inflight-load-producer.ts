@@ -9,6 +9,7 @@ import {
   slotTableLength,
   TOKENIZED_PROMPT,
   UNCACHED_REQUEST_TOKENS,
+  zeroedFloat64,
 } from "@pointsman/core";
 import { EndpointLoads, type Reservation } from "./endpoint-loads.ts";
 import { type InflightLoadParams, inflightLoadParams } from "./params.ts";
@@ -45,7 +46,7 @@ export const inflightLoadProducer: AnyPluginDefinition = definePlugin<InflightLo
       produce(request, endpoints) {
         const promptTokens = prompts.get(request)?.totalTokens ?? 0;
         const match = matches.get(request);
-        const uncached = new Float64Array(slotTableLength(endpoints)).fill(Number.NaN);
+        const uncached = zeroedFloat64(slotTableLength(endpoints)).fill(Number.NaN);
         for (let i = 0; i < endpoints.length; i++) {
           const { slot } = endpoints[i]!;
           uncached[slot] = uncachedTokens(promptTokens, match, slot);

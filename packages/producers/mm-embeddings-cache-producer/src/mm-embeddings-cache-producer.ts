@@ -6,6 +6,7 @@ import {
   ENCODER_MATCH,
   slotTableLength,
   TOKENIZED_PROMPT,
+  zeroedFloat64,
 } from "@pointsman/core";
 import { EncoderCacheMetrics } from "./encoder-cache-metrics.ts";
 import { EncoderCaches } from "./encoder-caches.ts";
@@ -47,7 +48,7 @@ export const mmEmbeddingsCacheProducer: AnyPluginDefinition = definePlugin<MmEmb
       produce(request, endpoints) {
         const items = requestItems(tokens.get(request));
         if (items.length === 0) return;
-        const matchedSize = new Float64Array(slotTableLength(endpoints));
+        const matchedSize = zeroedFloat64(slotTableLength(endpoints));
         const candidates = new Set(endpoints);
         for (const { hash, modality } of items) {
           metrics.countQuery(modality);

@@ -1,4 +1,4 @@
-import type { MultiModalFeature, PromptSegment, PromptTokens } from "@pointsman/core";
+import { type MultiModalFeature, type PromptSegment, type PromptTokens, zeroedBytes } from "@pointsman/core";
 import { xxh64, xxh64Hex } from "@pointsman/core/xxh64";
 
 const bytesPerToken = 4;
@@ -45,12 +45,12 @@ export function estimatePrompts(
     bytes = wholeTokens(bytes);
   }
 
-  const buffer = new ArrayBuffer(bytes);
-  const text = new Uint8Array(buffer);
+  const text = zeroedBytes(bytes);
   let placed = 0;
   return prompts.map((segments, i): PromptTokens => {
     const start = starts[i]!;
-    const tokenIds = new Uint32Array(buffer, start * bytesPerToken, (starts[i + 1] ?? bytes / bytesPerToken) - start);
+    const length = (starts[i + 1] ?? bytes / bytesPerToken) - start;
+    const tokenIds = new Uint32Array(text.buffer, text.byteOffset + start * bytesPerToken, length);
     const features: MultiModalFeature[] = [];
     let at = start * bytesPerToken;
     for (const segment of segments) {
