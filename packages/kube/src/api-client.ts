@@ -121,7 +121,7 @@ export class ApiClient {
   }
 
   async #open(request: ApiRequest, idleMs: number): Promise<IncomingMessage> {
-    const { headers, agent } = await this.#access.credentials();
+    const { headers, agent } = await inTime(this.#access.credentials(), idleMs, this.#access.origin);
     const { server } = this.#access;
     const url = new URL(server.pathname.replace(/\/$/, "") + request.path, server);
     const bytes = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
@@ -146,6 +146,20 @@ export class ApiClient {
   }
 }
 
+/** Credentials may come from a program that hangs; who waits for an answer, for instance to renew a lease, must hear of it. */
+async function inTime<T>(credentials: Promise<T>, timeoutMs: number, origin: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const error = new Error(`${origin}: no credentials within ${Math.ceil(timeoutMs)} ms`);
+    timer = setTimeout(() => reject(error), timeoutMs);
+  });
+  try {
+    return await Promise.race([credentials, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** A request that got no answer. */
 interface NoAnswer {
   readonly failure: Error;
@@ -166,10 +180,13 @@ function exchange(
       silent = true;
       request.destroy(new Error(`nothing came for ${idleMs} ms`));
     });
-    request.once("error", (failure) => resolve({ failure, onReusedConnection: request.reusedSocket && !silent }));
+    // Answers of which Node makes neither a response nor an error, as a switch to another protocol, end in this.
+    request.once("close", () => {
+      resolve({ failure: new Error("the connection was closed without an answer"), onReusedConnection: false });
+    });
+    request.on("error", (failure) => resolve({ failure, onReusedConnection: request.reusedSocket && !silent }));
     request.once("response", (response) => {
       // What goes wrong from here on shows at the response as well.
-      request.on("error", () => {});
       resolve(response);
     });
     request.end(body);

@@ -15,6 +15,11 @@ export class BackOff {
     this.#nextMs = options.firstMs;
   }
 
+  /** The next waiting time before it is shortened. */
+  get longestNextMs(): number {
+    return this.#nextMs;
+  }
+
   /** The next waiting time. */
   next(): number {
     const { mostMs, random } = this.#options;

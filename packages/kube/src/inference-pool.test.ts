@@ -28,6 +28,19 @@ test.each<[string, unknown]>([
   expect(pool(spec)).toEqual({ problem: expect.stringContaining(text) });
 });
 
+test.each<[unknown]>([[5], [null], ["b,!c"], ["b=c"], ["not a value"], ["x".repeat(64)]])(
+  "a label that is none refuses the pool, since a selector without it would be wider: %j",
+  (value) => {
+    const spec = { selector: { matchLabels: { a: "1", bad: value } }, targetPorts: [{ number: 8000 }] };
+    expect(pool(spec)).toEqual({ problem: expect.stringMatching(/matchLabels has \{"bad":.*which is no label/) });
+  },
+);
+
+test("a label without a value is one", () => {
+  const spec = { selector: { matchLabels: { "example.com/a": "" } }, targetPorts: [{ number: 8000 }] };
+  expect(pool(spec)).toMatchObject({ selector: "example.com/a=" });
+});
+
 test("pools of the former group have a flat selector and one port", () => {
   const former = (spec: unknown) => pool(spec, {}, "inference.networking.x-k8s.io");
   expect(poolVersion("inference.networking.x-k8s.io")).toBe("v1alpha2");
@@ -36,6 +49,7 @@ test("pools of the former group have a flat selector and one port", () => {
     targetPorts: [8000],
     appProtocol: undefined,
   });
-  expect(former({ selector, targetPortNumber: 8000 })).toEqual({ problem: expect.stringContaining("is empty") });
+  expect(former({ selector, targetPortNumber: 8000 })).toEqual({ problem: expect.stringContaining("no label") });
+  expect(former({ selector: {}, targetPortNumber: 8000 })).toEqual({ problem: expect.stringContaining("is empty") });
   expect(former({ selector: { a: "1" } })).toEqual({ problem: expect.stringContaining("targetPortNumber") });
 });

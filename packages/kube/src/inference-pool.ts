@@ -1,4 +1,5 @@
-import { asList, asRecord, asText, asTexts, type JsonRecord } from "./json-value.ts";
+import { asList, asRecord, asText, type JsonRecord } from "./json-value.ts";
+import { selectorProblem } from "./label-selector.ts";
 
 /** What the picker uses of a pool. */
 export interface PoolSpec {
@@ -31,8 +32,14 @@ export function readInferencePool(
   const [selectorPath, portsPath] = former
     ? ["spec.selector", "spec.targetPortNumber"]
     : ["spec.selector.matchLabels", "spec.targetPorts"];
-  const labels = Object.entries(asTexts(former ? spec["selector"] : asRecord(spec["selector"])["matchLabels"]));
+  const labels = Object.entries(asRecord(former ? spec["selector"] : asRecord(spec["selector"])["matchLabels"]));
   if (labels.length === 0) return { problem: `${selectorPath} is empty, which would select every pod` };
+  // Left out, a label would make the selector wider.
+  for (const [key, value] of labels) {
+    if (typeof value !== "string" || selectorProblem(`${key}=${value}`) !== undefined || /[,=!\s]/.test(key + value)) {
+      return { problem: `${selectorPath} has ${JSON.stringify({ [key]: value }).slice(0, 300)}, which is no label` };
+    }
+  }
   const listed = former ? [{ number: spec["targetPortNumber"] }] : asList(spec["targetPorts"]);
   const targetPorts = listed.slice(0, maxTargetPorts).map((port) => asRecord(port)["number"]);
   if (targetPorts.length === 0) return { problem: `${portsPath} is empty` };

@@ -348,3 +348,28 @@ test("when one of several that join cannot say what it asks for, none of them is
   await until("the watches are open", () => api.watches >= 4);
   expect(events).toEqual([]);
 });
+
+test("objects of the former group are used where the current one is missing, and told of where they have no effect", async () => {
+  const log: string[] = [];
+  const note = (fields: Readonly<Record<string, unknown>>, message: string): void => {
+    if (message.includes("former API group")) log.push(`${String(fields["path"])}: ${message}`);
+  };
+  const logger: Logger = { ...silentLogger, warn: note, info: note };
+  const objective = (name: string) => ({
+    metadata: { name, namespace: "ns" },
+    spec: { priority: 5, poolRef: { name: "p" } },
+  });
+  api.paths.delete(objectives);
+  api.paths.add(formerObjectives);
+  api.put(formerObjectives, objective("old"));
+  putPool();
+  follow({ logger, limits: { firstBackOffMs: 5, mostBackOffMs: 20, absentMs: 20, goneMs: 40, resyncMs: 100 } });
+  await until("the former is used", () => priorities.objects.has("old"));
+  expect(log).toEqual([`${formerObjectives}: objects of the former API group are used`]);
+  api.paths.add(objectives);
+  await until("the current is used", () => !priorities.objects.has("old"));
+  await until("it is told", () => log.length === 2);
+  expect(log[1]).toBe(
+    `${formerObjectives}: objects of a former API group have no effect: the current one is installed`,
+  );
+});

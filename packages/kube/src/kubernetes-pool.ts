@@ -6,6 +6,7 @@ import type {
   NamedPlugin,
 } from "@pointsman/core";
 import type { PoolSpec } from "./inference-pool.ts";
+import { asList, asRecord } from "./json-value.ts";
 import { PluginWatches } from "./plugin-watch.ts";
 import { readPod } from "./pod.ts";
 import { PodEndpoints } from "./pod-endpoints.ts";
@@ -176,6 +177,16 @@ export class KubernetesPool {
     this.#updatePodStates();
   }
 
+  /** Warns of objects in former groups: whoever installs the current one may not know that they do not count any more. */
+  async #tellOfFormer(resource: string, paths: readonly string[]): Promise<void> {
+    const { client, logger } = this.#options;
+    for (const path of paths) {
+      const list = await client.send({ method: "GET", path: `${path}?limit=1` }).catch(() => undefined);
+      if (asList(asRecord(list)["items"]).length === 0) continue;
+      logger.warn({ resource, path }, "objects of a former API group have no effect: the current one is installed");
+    }
+  }
+
   #why(resource: string): string {
     const problem = this.#watches.get(resource)?.status().problem;
     return problem === undefined ? "" : `: ${problem}`;
@@ -187,7 +198,12 @@ export class KubernetesPool {
       const paths = requestGroups.map(([group, version]) =>
         resourcePath({ group, version, plural: resource, namespace }),
       );
-      this.#watches.follow({ resource, paths, sink });
+      const onPath = (path: string): void => {
+        if (path !== paths[0])
+          this.#options.logger.info({ resource, path }, "objects of the former API group are used");
+        else void this.#tellOfFormer(resource, paths.slice(1));
+      };
+      this.#watches.follow({ resource, paths, sink, onPath });
     };
     const { objectives: priorities, rewrites: rules } = this.#options;
     follow(objectives, {

@@ -94,7 +94,7 @@ test("a lease that nobody renews is taken once its time has run out on the stand
   // Times of the holder say that it was renewed in the far future: they are not looked at.
   lease.set({
     holderIdentity: "dead",
-    leaseDurationSeconds: 15,
+    leaseDurationSeconds: 3,
     renewTime: "2999-01-01T00:00:00.000000Z",
     leaseTransitions: 4,
   });
@@ -103,6 +103,21 @@ test("a lease that nobody renews is taken once its time has run out on the stand
   await until("b leads", () => b.leading, patienceMs);
   expect(performance.now() - seenAtMs).toBeGreaterThanOrEqual(times.leaseMs);
   expect(lease.current!.spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 5 });
+});
+
+test.each<[unknown, number]>([
+  [5, 5000],
+  [1, 1000],
+  [0, times.leaseMs],
+  [1e9, times.leaseMs],
+])("a holder that states a lease of %j seconds is given %d ms", async (leaseDurationSeconds, leaseMs) => {
+  lease.set({ holderIdentity: "other", leaseDurationSeconds });
+  const seenAtMs = performance.now();
+  const b = replica("b");
+  await until("b leads", () => b.leading, patienceMs);
+  const tookMs = performance.now() - seenAtMs;
+  expect(tookMs).toBeGreaterThanOrEqual(leaseMs);
+  if (leaseMs < times.leaseMs) expect(tookMs).toBeLessThan(times.leaseMs);
 });
 
 test.each(["hangs", "refuses"])("a leader whose API server %s stops to lead before another may", async (how) => {
@@ -157,6 +172,17 @@ test("a lease whose fields are not what they should be is taken like one that no
   lease.set({ holderIdentity: 7, leaseTransitions: "x" });
   const a = replica("a");
   await until("a leads", () => a.leading, patienceMs);
+});
+
+test("a replica that ends while its first write is unanswered gives back what that write took", async () => {
+  lease.silentWrites = true;
+  const a = replica("a");
+  await until("the lease is written", () => lease.holder === "a", patienceMs);
+  lease.silentWrites = false;
+  expect(a.leading).toBe(false);
+  await a.release();
+  expect(lease.current?.spec).toMatchObject({ holderIdentity: "", leaseDurationSeconds: 1 });
+  expect(told).toEqual([]);
 });
 
 test("a standby that ends writes nothing", async () => {

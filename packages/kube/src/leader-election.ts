@@ -25,7 +25,7 @@ export interface LeaderElectionOptions {
 
 /** Times of a lease, as controllers of Kubernetes use them. */
 export interface LeaseTimes {
-  /** A lease that nobody renewed for this long may be taken. */
+  /** A lease that this replica holds and does not renew for this long may be taken. */
   readonly leaseMs: number;
   /** A leader that cannot renew for this long is none any more. Shorter than `leaseMs`, so that two never lead. */
   readonly renewMs: number;
@@ -34,6 +34,9 @@ export interface LeaseTimes {
 }
 
 const defaultTimes: LeaseTimes = { leaseMs: 15_000, renewMs: 10_000, retryMs: 2_000 };
+
+/** A Lease that states more would keep all replicas from leading for longer than anybody can mean. */
+const maxLeaseSeconds = 3600;
 
 /** Name of the Lease of a pool's pickers. */
 export function leaseName(namespace: string, pool: string): string {
@@ -45,6 +48,8 @@ interface Observed {
   readonly object: JsonRecord;
   readonly holder: string;
   readonly transitions: number;
+  /** How long the holder may go without renewing. */
+  readonly leaseMs: number;
   readonly version: string;
   /** When this replica saw it change: clocks of replicas are never compared. */
   readonly atMs: number;
@@ -53,8 +58,8 @@ interface Observed {
 /**
  * Elects one of several replicas through a Lease.
  *
- * A replica takes the Lease when nobody holds it or its holder has not renewed it for 15 seconds, and renews it every 2
- * seconds. One that cannot renew for 10 seconds stops to lead, 5 seconds before another may. Writes carry the version
+ * A replica takes the Lease when nobody holds it or its holder has not renewed it for the time that the Lease states, 15
+ * seconds unless another program wrote it, and renews it every 2 seconds. One that cannot renew for 10 seconds stops to lead, 5 seconds before another may. Writes carry the version
  * that was read, so of two that try at once one fails.
  */
 export class LeaderElection {
@@ -65,6 +70,8 @@ export class LeaderElection {
   readonly #stop = new AbortController();
   #observed: Observed | undefined;
   #leading = false;
+  /** The API server may have taken in a write whose answer did not come. */
+  #writeUnanswered = false;
   #ended = false;
   #acquiredAt = "";
   /** Last time the API server confirmed that this replica leads. */
@@ -107,9 +114,9 @@ export class LeaderElection {
     this.#timer?.stop();
     this.#stop.abort();
     await this.#round;
-    const led = this.#leading;
+    const mayHold = this.#leading || this.#writeUnanswered;
     this.#leading = false;
-    if (!led) return;
+    if (!mayHold) return;
     const { client, logger, lease } = this.#options;
     try {
       const now = await this.#read(this.#times.retryMs);
@@ -208,9 +215,9 @@ export class LeaderElection {
         deadlineMs,
       );
     }
-    const { holder, transitions, object, atMs } = seen;
+    const { holder, transitions, object, atMs, leaseMs } = seen;
     const mine = holder === this.#identity;
-    if (!mine && holder !== "" && clock.now() - atMs < this.#times.leaseMs) {
+    if (!mine && holder !== "" && clock.now() - atMs < leaseMs) {
       if (holder !== this.#toldHolder) logger.info({ lease, holder }, "standing by: another replica leads");
       this.#toldHolder = holder;
       return false;
@@ -222,9 +229,11 @@ export class LeaderElection {
 
   async #write(request: ApiRequest, deadlineMs: number): Promise<boolean> {
     const { signal } = this.#stop;
+    this.#writeUnanswered = true;
     try {
       this.#observe(await this.#options.client.send({ ...request, timeoutMs: this.#leftMs(deadlineMs), signal }));
     } catch (thrown: unknown) {
+      if (thrown instanceof ApiError) this.#writeUnanswered = false;
       // Another replica was faster, somebody edited the lease, or an earlier write arrived after all.
       if (!(thrown instanceof ApiError) || (thrown.status !== 409 && thrown.status !== 404)) throw thrown;
       const now = await this.#read(this.#leftMs(deadlineMs));
@@ -234,6 +243,7 @@ export class LeaderElection {
       }
       return false;
     }
+    this.#writeUnanswered = false;
     return this.holder === this.#identity;
   }
 
@@ -270,11 +280,21 @@ export class LeaderElection {
         object,
         holder: asText(spec["holderIdentity"]) ?? "",
         transitions: asInteger(spec["leaseTransitions"]) ?? 0,
+        leaseMs: this.#statedLeaseMs(spec["leaseDurationSeconds"]),
         version,
         atMs: this.#options.clock.now(),
       };
     }
     return this.#observed;
+  }
+
+  /** The holder knows how long it leads without renewing; what cannot be meant counts as not stated. */
+  #statedLeaseMs(seconds: unknown): number {
+    const stated = asInteger(seconds);
+    const own = this.#leaseSeconds;
+    return stated === undefined || stated === own || stated < 1 || stated > maxLeaseSeconds
+      ? this.#times.leaseMs
+      : stated * 1000;
   }
 
   get #leaseSeconds(): number {

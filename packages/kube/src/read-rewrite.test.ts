@@ -34,6 +34,17 @@ test("a rule whose matches name no model applies to nothing, not to everything",
   expect(rules[0]?.models).toEqual([]);
 });
 
+test.each([null, 7, "x", [], { matches: "x" }, { matches: {}, targets: [] }])(
+  "a rule that is none applies to nothing, not to everything: %j",
+  (rule) => {
+    expect(readRewrite("r", { spec: { rules: [rule] } }).rules[0]?.models).toEqual([]);
+  },
+);
+
+test.each([{}, { matches: null }, { matches: [] }])("a rule without matches applies to everything: %j", (rule) => {
+  expect(readRewrite("r", { spec: { rules: [rule] } }).rules[0]?.models).toBeUndefined();
+});
+
 test.each([undefined, null, 7, { rules: "x" }])("a spec that is none has no rules: %j", (spec) => {
   expect(readRewrite("r", { spec })).toEqual({ name: "r", createdAtMs: undefined, rules: [] });
 });

@@ -260,6 +260,30 @@ test.each([
   expect(state()).toEqual({ "ns/a": "1" });
 });
 
+test("watches that break at each first event are listed for less and less often, and at once again after one that held", async () => {
+  put("a", "1");
+  const pauses: number[] = [];
+  follow({ firstBackOffMs: 20, mostBackOffMs: 160 }, { timers: noting(pauses, (ms) => ms) });
+  await watching();
+  const broken = JSON.stringify({ type: "BOOKMARK", object: { metadata: { resourceVersion: "100" } } });
+  api.intercept = (request, response) => {
+    if (!(request.url ?? "").includes("watch=true")) return undefined;
+    response.writeHead(200, { "content-type": "application/json" });
+    response.write(`${broken}\nnonsense\n`);
+    return "done";
+  };
+  api.breakWatches();
+  await until("it paused some times", () => pauses.length >= 5);
+  expect(pauses.slice(-3)).toEqual([60, 120, 120]);
+  api.intercept = undefined;
+  await watching();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  pauses.length = 0;
+  api.breakWatches();
+  await until("it paused again", () => pauses.length > 0);
+  expect(pauses[0]).toBe(15);
+});
+
 test("a watch that goes silent for longer than it should last is given up", async () => {
   put("a", "1");
   put("b", "1");
@@ -267,6 +291,21 @@ test("a watch that goes silent for longer than it should last is given up", asyn
   await watching();
   api.remove(path, "b", true);
   await until("it gave up and listed", () => !seen.has("ns/b"));
+});
+
+test("a watch that goes on for longer than it should last is given up, though blank lines come", async () => {
+  put("a", "1");
+  put("b", "1");
+  const watch = follow({ watchMs: 1000, graceMs: 200 });
+  await watching();
+  api.remove(path, "b", true);
+  const blanks = setInterval(() => api.write("\n"), 20);
+  try {
+    await until("it gave up and listed", () => !seen.has("ns/b"));
+  } finally {
+    clearInterval(blanks);
+  }
+  await until("it watches again", () => watch.status().connected);
 });
 
 test("a kind that is not installed counts as synced with nothing, and is found when it comes", async () => {
@@ -290,6 +329,57 @@ test("of several paths the first that is known is followed, the preferred one ag
   api.paths.add(path);
   put("a", "current");
   await until("the current is used", () => seen.get("ns/a") === "current");
+});
+
+test("a path that is unknown for a moment is not given up for another one; for longer, it is", async () => {
+  put("a", "current");
+  api.put(former, { metadata: { name: "b", namespace: "ns" }, value: "former" });
+  const watch = follow({ goneMs: 150 }, { paths: [path, former] });
+  await watching();
+  api.paths.delete(path);
+  api.paths.add(former);
+  api.breakWatches();
+  await until("it asked twice", () => api.lists >= 3);
+  expect(state()).toEqual({ "ns/a": "current" });
+  api.paths.add(path);
+  await until("it watches again", () => watch.status().connected);
+  expect(events).toEqual(["set ns/a=current"]);
+  api.paths.delete(path);
+  api.breakWatches();
+  await until("the other one is followed", () => seen.get("ns/b") === "former");
+  expect(state()).toEqual({ "ns/b": "former" });
+});
+
+test("a path that may not be read is passed over, unless it has been followed", async () => {
+  const forbidden = new Set([path]);
+  api.intercept = (request, response) => {
+    const asked = (request.url ?? "").split("?", 1)[0]!;
+    if (!forbidden.has(asked)) return undefined;
+    answer(response, 403, status(403, "Forbidden", `${asked} is forbidden`));
+    return "done";
+  };
+  api.paths.add(former);
+  api.put(former, { metadata: { name: "b", namespace: "ns" }, value: "former" });
+  const watch = follow({ resyncMs: 60 }, { paths: [path, former] });
+  await until("the former is used", () => seen.get("ns/b") === "former");
+  put("a", "current");
+  forbidden.clear();
+  await until("the current is used", () => seen.get("ns/a") === "current" && !seen.has("ns/b"));
+  forbidden.add(path);
+  api.breakWatches();
+  await until("it is refused", () => watch.status().problem?.includes("is forbidden") === true);
+  expect(state()).toEqual({ "ns/a": "current" });
+});
+
+test("where none of the paths may be read or is known, the refusal is told and nothing counts as known", async () => {
+  api.intercept = (request, response) => {
+    if (!(request.url ?? "").startsWith(path)) return undefined;
+    answer(response, 403, status(403, "Forbidden", "pods are forbidden"));
+    return "done";
+  };
+  const watch = follow({}, { paths: [path, former] });
+  await until("it asked some times", () => api.lists >= 6);
+  expect(watch.status()).toMatchObject({ synced: false, problem: expect.stringContaining("pods are forbidden") });
 });
 
 test("a kind that is unknown for a moment keeps its objects; for longer, they are gone", async () => {

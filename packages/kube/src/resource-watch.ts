@@ -21,6 +21,8 @@ export type ListReason = "start" | "resync" | "expired" | "lost" | "failed";
 /** What a watch tells about itself. */
 export interface ResourceWatchHooks {
   onList?(reason: ListReason): void;
+  /** Another path is followed than before; called after its first list. */
+  onPath?(path: string): void;
   /** Contact was lost, or there is none yet; called once until contact is back. */
   onAway?(problem: string): void;
   /** Contact is back after `awayMs`. */
@@ -31,7 +33,10 @@ export interface ResourceWatchOptions {
   readonly client: ApiClient;
   /** Name in logs and metrics: the plural. */
   readonly resource: string;
-  /** URL paths of the collection: the first that the API server knows is followed. */
+  /**
+   * URL paths of the collection: the first that the API server knows is followed. One that may not be read is passed over
+   * while it has never been followed: the API server does not say whether it knows it.
+   */
   readonly paths: readonly string[];
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
@@ -82,6 +87,8 @@ export class ResourceWatch {
   #connected = false;
   #absentSinceMs: number | undefined;
   #contactAtMs: number | undefined;
+  /** When the API server accepted the watch that broke last, or that runs. */
+  #openedAtMs: number | undefined;
   #problem: string | undefined;
   #awaySinceMs: number | undefined;
   #tooMany = false;
@@ -132,7 +139,7 @@ export class ResourceWatch {
       try {
         const version = await this.#list(reason);
         reason = version === undefined ? "start" : await this.#follow(version);
-        if (reason === "expired") await this.#pause(this.#backOff.next());
+        if (reason === "expired") await this.#pause(this.#nextWaitMs());
       } catch (thrown: unknown) {
         if (this.#stop.signal.aborted) return;
         reason = this.#failed(thrown);
@@ -144,18 +151,24 @@ export class ResourceWatch {
   /** Lists everything; returns the version to watch from, `undefined` when the API server does not know the kind. */
   async #list(reason: ListReason): Promise<string | undefined> {
     const { paths, hooks } = this.#options;
+    let refusal: ApiError | undefined;
     for (const path of paths) {
       try {
         hooks?.onList?.(reason);
         const version = await this.#listAt(path);
-        this.#path = path;
         this.#absentSinceMs = undefined;
+        if (this.#path !== path) hooks?.onPath?.(path);
+        this.#path = path;
         return version;
       } catch (thrown: unknown) {
-        if (!(thrown instanceof ApiError) || thrown.status !== 404) throw thrown;
+        if (!(thrown instanceof ApiError)) throw thrown;
+        if (thrown.status === 403 && path !== this.#path) refusal ??= thrown;
+        else if (thrown.status !== 404) throw thrown;
         this.#problem = thrown.message;
+        if (path === this.#path && !this.#isGone()) break;
       }
     }
+    if (refusal !== undefined) throw refusal;
     await this.#absent();
     return undefined;
   }
@@ -198,10 +211,10 @@ export class ResourceWatch {
         const next = await this.#watchOnce(from, resync.signal);
         if (next === "expired") return "expired";
         this.#contactAtMs = clock.now();
+        const ended = clock.now() - startedAtMs < this.#limits.firstBackOffMs ? "at once" : "in time";
+        if (next !== from || ended === "in time") this.#backOff.reset();
         // A server that ends watches at once is not to be asked in a loop.
-        if (next === from && clock.now() - startedAtMs < this.#limits.firstBackOffMs) {
-          await this.#pause(this.#backOff.next());
-        } else this.#backOff.reset();
+        if (ended === "at once") await this.#pause(this.#backOff.next());
         from = next;
         if (resync.signal.aborted || this.#stop.signal.aborted) return "resync";
       }
@@ -218,11 +231,13 @@ export class ResourceWatch {
     const { labelSelector, fieldSelector, random, clock, client } = this.#options;
     const { watchMs, graceMs, maxObjectBytes } = this.#limits;
     const seconds = Math.max(1, Math.round((watchMs / 1000) * (0.9 + random() / 10)));
+    const mostMs = seconds * 1000 + graceMs;
+    // Blank lines keep a connection open that nobody feeds with events.
+    const late = AbortSignal.timeout(mostMs);
     let version = from;
     const lines = new LineReader(maxObjectBytes, (line) => {
       const event = asRecord(JSON.parse(line));
       if (event["type"] === "ERROR") throw statusError(event["object"]);
-      this.#backOff.reset();
       version = this.#event(event) ?? version;
     });
     try {
@@ -235,10 +250,11 @@ export class ResourceWatch {
           labelSelector,
           fieldSelector,
         }),
-        idleMs: seconds * 1000 + graceMs,
-        signal: AbortSignal.any([this.#stop.signal, resync]),
+        idleMs: mostMs,
+        signal: AbortSignal.any([this.#stop.signal, resync, late]),
         onOpen: () => {
           this.#contactAtMs = clock.now();
+          this.#openedAtMs = this.#contactAtMs;
           this.#inContact();
         },
         onChunk: (chunk) => {
@@ -248,6 +264,8 @@ export class ResourceWatch {
       });
     } catch (thrown: unknown) {
       if (thrown instanceof ApiError && (thrown.status === 410 || thrown.reason === "Expired")) return "expired";
+      if (late.aborted && !(thrown instanceof ApiError))
+        throw new Error("the watch did not end in time", { cause: thrown });
       throw thrown;
     }
     if (lines.midLine) throw new Error("the watch ended in the middle of an event");
@@ -331,8 +349,7 @@ export class ResourceWatch {
     this.#absentSinceMs ??= clock.now();
     this.#inContact();
     this.#connected = false;
-    // While an API server starts, it may not know kinds yet that it served before.
-    const gone = this.#known.size === 0 || clock.now() - this.#absentSinceMs >= this.#limits.goneMs;
+    const gone = this.#isGone();
     if (gone) {
       this.#contactAtMs = clock.now();
       for (const identity of [...this.#known.values()]) this.#drop(identity);
@@ -340,6 +357,13 @@ export class ResourceWatch {
     }
     const { absentMs, goneMs } = this.#limits;
     await this.#pause((gone ? absentMs : Math.min(absentMs, goneMs / 4)) * (0.75 + this.#options.random() / 2));
+  }
+
+  /** While an API server starts, it may not know kinds yet that it served before. */
+  #isGone(): boolean {
+    const sinceMs = this.#absentSinceMs;
+    if (this.#known.size === 0) return true;
+    return sinceMs !== undefined && this.#options.clock.now() - sinceMs >= this.#limits.goneMs;
   }
 
   #markSynced(): void {
@@ -369,9 +393,17 @@ export class ResourceWatch {
   }
 
   #pauseAfter(thrown: unknown): number {
-    const ownMs = this.#backOff.next();
+    const ownMs = this.#nextWaitMs();
     const askedMs = thrown instanceof ApiError ? thrown.retryAfterMs : undefined;
     return askedMs === undefined ? ownMs : Math.max(askedMs, ownMs);
+  }
+
+  /** Waits start over after a watch that held for longer than the wait to come: what breaks each watch is not listed for in a loop. */
+  #nextWaitMs(): number {
+    const heldMs = this.#openedAtMs === undefined ? 0 : this.#options.clock.now() - this.#openedAtMs;
+    this.#openedAtMs = undefined;
+    if (heldMs > this.#backOff.longestNextMs) this.#backOff.reset();
+    return this.#backOff.next();
   }
 
   #pause(delayMs: number): Promise<void> {

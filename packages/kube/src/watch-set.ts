@@ -28,6 +28,8 @@ export interface WatchRequest {
   /** Members of objects that the sink does not read. */
   readonly skip?: readonly string[];
   readonly sink: ResourceSink;
+  /** Another path is followed than before; called after its first list. */
+  readonly onPath?: (path: string) => void;
 }
 
 /** Time between reminders that contact is lost. */
@@ -79,6 +81,7 @@ export class WatchSet {
       ...request,
       ...this.#environment,
       hooks: {
+        ...(request.onPath === undefined ? {} : { onPath: request.onPath }),
         onList: (reason: ListReason) => this.#lists.labels(resource, reason).inc(),
         onAway: (problem) => {
           const { synced, ageMs } = watch.status();

@@ -9,6 +9,8 @@ export class FakeLease {
   #version = 1;
   /** Requests get no answer. */
   hangs = false;
+  /** Writes are taken in and get no answer. */
+  silentWrites = false;
   /** Requests get this status. */
   refusal: number | undefined;
   writes = 0;
@@ -55,6 +57,7 @@ export class FakeLease {
       }
       this.writes++;
       this.set(body.spec);
+      if (this.silentWrites) return;
       answer(response, 200, this.current);
     });
   }
