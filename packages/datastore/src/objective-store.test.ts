@@ -93,3 +93,53 @@ test("whatever is set and deleted, the priorities are those of what is left", ()
     }),
   );
 });
+
+test("the priorities told are those of the objectives, whatever was set, deleted and replaced", () => {
+  const priority = fc.option(fc.integer({ min: -3, max: 3 }), { nil: undefined });
+  const objective = fc.record({ name: fc.constantFrom("a", "b", "c", "d"), priority });
+  const step = fc.oneof(
+    objective.map((set) => ({ set })),
+    fc.constantFrom("a", "b", "c", "d", "e").map((drop) => ({ drop })),
+    fc.array(objective, { maxLength: 5 }).map((all) => ({ all })),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      const store = new ObjectiveStore({ logger: silentLogger });
+      const model = new Map<string, number | undefined>();
+      const told: (readonly number[])[] = [];
+      store.subscribe((priorities) => told.push(priorities));
+      for (const each of steps) {
+        if ("set" in each) {
+          store.set(each.set);
+          model.set(each.set.name, each.set.priority);
+        } else if ("drop" in each) {
+          store.delete(each.drop);
+          model.delete(each.drop);
+        } else {
+          store.replaceAll(each.all);
+          model.clear();
+          for (const { name, priority: given } of each.all) model.set(name, given);
+        }
+        const distinct = [...new Set([...model.values()].filter((given) => given !== undefined))];
+        expect(store.priorities).toEqual(distinct.sort((a, b) => b - a));
+        expect(told.at(-1)).toEqual(store.priorities);
+      }
+      for (let i = 1; i < told.length; i++) expect(told[i]).not.toEqual(told[i - 1]);
+    }),
+  );
+});
+
+test("a change among ten thousand objectives does not look at the others", () => {
+  const store = new ObjectiveStore({ logger: silentLogger });
+  store.replaceAll(Array.from({ length: maxObjectives }, (_, i) => ({ name: `o${i}`, priority: i % 10 })));
+  let looks = 0;
+  const counted = (name: string) => ({
+    name,
+    get priority() {
+      looks++;
+      return 1;
+    },
+  });
+  for (let i = 0; i < 1000; i++) store.set(counted(`o${i}`));
+  expect(looks).toBeLessThan(10_000);
+});

@@ -10,13 +10,17 @@ export type PrioritiesListener = (priorities: readonly number[]) => void;
  * The InferenceObjectives of a pool by name.
  *
  * Whoever finds them writes through `set`, `delete` or `replaceAll`; all names are of one namespace. The request path
- * reads `priorityOf`. Cost: `priorityOf` one look-up.
+ * reads `priorityOf`. Cost: `priorityOf` one look-up; `set` and `delete` one, and a copy of the distinct priorities when
+ * they change.
  */
 export class ObjectiveStore implements Objectives {
   readonly #objectives: Map<string, InferenceObjective> = new Map();
   readonly #listeners: Set<PrioritiesListener> = new Set();
   readonly #logger: Logger;
+  /** Objectives that state each priority. */
+  readonly #stating: Map<number, number> = new Map();
   #priorities: readonly number[] = [];
+  #told: readonly number[] = [];
   #isFull = false;
 
   constructor(options: { readonly logger: Logger }) {
@@ -45,7 +49,10 @@ export class ObjectiveStore implements Objectives {
 
   /** Unknown names are ignored. */
   delete(name: string): void {
-    if (!this.#objectives.delete(name)) return;
+    const known = this.#objectives.get(name);
+    if (known === undefined) return;
+    this.#objectives.delete(name);
+    this.#unstate(known.priority);
     this.#isFull = false;
     this.#changed();
   }
@@ -53,6 +60,8 @@ export class ObjectiveStore implements Objectives {
   /** Makes these the only ones. Of several with one name the last counts. */
   replaceAll(objectives: readonly InferenceObjective[]): void {
     this.#objectives.clear();
+    this.#stating.clear();
+    this.#priorities = [];
     this.#isFull = false;
     for (const objective of objectives) this.#add(objective);
     this.#changed();
@@ -77,15 +86,45 @@ export class ObjectiveStore implements Objectives {
       );
       return;
     }
-    this.#objectives.set(objective.name, objective);
+    const { name, priority } = objective;
+    const before = this.#objectives.get(name);
+    this.#objectives.set(name, objective);
+    if (before !== undefined && before.priority === priority) return;
+    this.#state(priority);
+    this.#unstate(before?.priority);
+  }
+
+  #state(priority: number | undefined): void {
+    if (priority === undefined) return;
+    const stating = this.#stating.get(priority) ?? 0;
+    this.#stating.set(priority, stating + 1);
+    if (stating === 0) this.#priorities = this.#priorities.toSpliced(this.#placeOf(priority), 0, priority);
+  }
+
+  #unstate(priority: number | undefined): void {
+    if (priority === undefined) return;
+    const stating = this.#stating.get(priority) ?? 0;
+    if (stating > 1) this.#stating.set(priority, stating - 1);
+    else if (this.#stating.delete(priority)) {
+      this.#priorities = this.#priorities.toSpliced(this.#placeOf(priority), 1);
+    }
+  }
+
+  /** Place of a priority among the distinct ones, which are sorted downwards. */
+  #placeOf(priority: number): number {
+    let [from, to] = [0, this.#priorities.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (this.#priorities[middle]! > priority) from = middle + 1;
+      else to = middle;
+    }
+    return from;
   }
 
   #changed(): void {
-    const stated = [...this.#objectives.values()].flatMap(({ priority }) => (priority === undefined ? [] : [priority]));
-    const priorities = [...new Set(stated)].sort((a, b) => b - a);
-    const same = priorities.length === this.#priorities.length && priorities.every((p, i) => p === this.#priorities[i]);
-    if (same) return;
-    this.#priorities = priorities;
+    const [now, told] = [this.#priorities, this.#told];
+    if (now === told || (now.length === told.length && now.every((priority, i) => priority === told[i]))) return;
+    this.#told = now;
     for (const listener of this.#listeners) this.#tell(listener);
   }
 

@@ -44,6 +44,23 @@ test("an exact rule goes before a general one, whichever is older", () => {
   expect(store.choose("")?.targetModel).toBe("general");
 });
 
+test("a changed rewrite has series of the choices that it can make, not of all it ever made", () => {
+  const { store, series } = build();
+  for (let version = 0; version < 50; version++) {
+    store.set(rewrite("canary", [rule([`m${version}`, "m"], `t${version}`)]));
+    store.choose("m");
+    store.choose(`m${version}`);
+  }
+  expect([...series.keys()]).toEqual(["canary|m|t49", "canary|m49|t49"]);
+  store.replaceAll([rewrite("canary", [rule(undefined, "t49"), rule(["m"], "other")])]);
+  expect([...series]).toEqual([
+    ["canary|m|t49", 1],
+    ["canary|m49|t49", 1],
+  ]);
+  store.replaceAll([rewrite("canary", [rule(undefined, "other")])]);
+  expect([...series]).toEqual([]);
+});
+
 test("of several rules the older object's goes first, then list place, then name, then the order inside", () => {
   const { store } = build();
   store.set(rewrite("c", [rule(["m"], "c")], 5));

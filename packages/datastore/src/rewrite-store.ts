@@ -107,6 +107,7 @@ export class RewriteStore implements ModelRewrites {
       return;
     }
     this.#rewrites.set(name, rewrite);
+    this.#forgetImpossible(rewrite);
     for (const [index, { targets }] of rules.entries()) {
       const weighted = targets.filter(({ weight }) => weight !== undefined);
       if (weighted.length > 0 && weighted.length < targets.length) {
@@ -137,6 +138,22 @@ export class RewriteStore implements ModelRewrites {
       series.set(key, bound);
     }
     bound.counter.inc();
+  }
+
+  /** Removes the series of choices that a rewrite cannot make any more: rules change, and each change may bring new names. */
+  #forgetImpossible({ name, rules }: InferenceModelRewrite): void {
+    const series = this.#series.get(name);
+    if (series === undefined) return;
+    const targets = new Set(rules.flatMap((rule) => rule.targets.map(({ model }) => model)));
+    const models = rules.some((rule) => rule.models === undefined)
+      ? undefined
+      : new Set(rules.flatMap((rule) => rule.models ?? []));
+    for (const [key, { labels }] of series) {
+      const [, model, target] = labels;
+      if (targets.has(target) && models?.has(model) !== false) continue;
+      this.#decisions.remove(...labels);
+      series.delete(key);
+    }
   }
 
   #forget(rewrite: string): void {

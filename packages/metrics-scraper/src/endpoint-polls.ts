@@ -27,6 +27,8 @@ export class EndpointPolls {
   }
 
   start(): void {
+    // What an earlier scraper has found out would stay for ever where nobody looks any more.
+    if (!this.#polls.some((poll) => poll.looksAtEndpoint)) this.endpoint.reachability = "unknown";
     for (const poll of this.#polls) poll.start();
   }
 

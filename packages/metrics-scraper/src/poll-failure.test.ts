@@ -15,6 +15,22 @@ test.each(["EMFILE", "EADDRNOTAVAIL", "EAI_AGAIN"])("%s is no fault of the serve
   expect(failureOf(withCode(code), false)).toMatchObject({ kind: "local" });
 });
 
+test.each([
+  ["connect", "EAFNOSUPPORT"],
+  ["connect", "EINVAL"],
+  ["connect", "ENETDOWN"],
+  ["getaddrinfo", "EAI_FAIL"],
+])("a %s that fails with %s is no answer", (syscall, code) => {
+  const error = Object.assign(withCode(code, `${syscall} ${code} fe80::1`), { syscall });
+  expect(failureOf(error, false)).toMatchObject({ kind: "local" });
+  expect(failureOf(new AggregateError([error], ""), false)).toMatchObject({ kind: "local" });
+});
+
+test("a refused connection is one wherever the code stands", () => {
+  const error = Object.assign(withCode("ECONNREFUSED"), { syscall: "connect" });
+  expect(failureOf(error, false)).toMatchObject({ kind: "unreachable" });
+});
+
 test.each(["DEPTH_ZERO_SELF_SIGNED_CERT", "EPROTO", "CERT_HAS_EXPIRED"])(
   "%s comes from somebody who answers",
   (code) => {

@@ -61,9 +61,17 @@ export function failureOf(error: unknown, answered: boolean): PollFailure {
   const reason = printable(code === undefined || text.includes(code) ? text : `${text} (${code})`);
   if (answered) return new PollFailure("bad-answer", `the answer broke off: ${reason}`);
   if (code !== undefined && unreachableCodes.has(code)) return new PollFailure("unreachable", reason);
-  if (code !== undefined && localCodes.has(code)) return new PollFailure("local", reason);
+  // A connection that could not even be tried, for instance an IPv6 address on a machine without IPv6, is no answer.
+  if (code !== undefined && (localCodes.has(code) || isOfConnecting(error))) return new PollFailure("local", reason);
   // What is left are complaints about what the server sent: TLS, certificates, HTTP.
   return new PollFailure("bad-answer", reason);
+}
+
+function isOfConnecting(error: unknown): boolean {
+  if (typeof error !== "object" || error === null) return false;
+  // Both fields are checked before use.
+  const { syscall, errors } = error as { readonly syscall?: unknown; readonly errors?: unknown };
+  return syscall === "connect" || syscall === "getaddrinfo" || (Array.isArray(errors) && isOfConnecting(errors[0]));
 }
 
 function codeOf(error: unknown): string | undefined {

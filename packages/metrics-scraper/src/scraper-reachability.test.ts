@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { always, hang, until } from "../test/page-server.ts";
-import { cleanUpAfterEach, deadPort, scrape, serve } from "../test/running.ts";
+import { cleanUpAfterEach, closeAfterTest, deadPort, scrape, serve } from "../test/running.ts";
+import { ScrapeFixture, type SourceOptions } from "../test/scrape-fixture.ts";
 
 cleanUpAfterEach();
 
@@ -98,4 +99,28 @@ test("where only another port of the host is polled, its answers count", async (
   await until("up", () => endpoint.reachability === "up");
   await exporter.close();
   await until("down", () => endpoint.reachability === "down");
+});
+
+test.each<[string, SourceOptions[]]>([
+  ["nothing polls it", []],
+  ["a page elsewhere is polled", [{ target: () => ({ scheme: "http", host: "192.0.2.1", port: 1, path: "/" }) }]],
+  ["its sources pass it over", [{ target: () => undefined }]],
+])("an endpoint that another scraper found down is unknown where %s", (_where, sources) => {
+  const fixture = new ScrapeFixture(sources);
+  closeAfterTest({ close: () => fixture.scraper.stop() });
+  const endpoint = fixture.add("a", 1);
+  endpoint.reachability = "down";
+  fixture.scraper.start();
+  expect(endpoint.reachability).toBe("unknown");
+});
+
+test("an endpoint that another scraper found down stays so until it answers", async () => {
+  const server = await serve(always("up 1\n"));
+  const fixture = new ScrapeFixture();
+  closeAfterTest({ close: () => fixture.scraper.stop() });
+  const endpoint = fixture.add("a", server.port);
+  endpoint.reachability = "down";
+  fixture.scraper.start();
+  expect(endpoint.reachability).toBe("down");
+  await until("up", () => endpoint.reachability === "up");
 });

@@ -106,7 +106,16 @@ export class SourcePoll implements Scheduled {
    * 0 elsewhere.
    */
   get closeness(): 0 | 1 | 2 {
-    const target = this.#client?.target;
+    return this.#closenessOf(this.#client?.target);
+  }
+
+  /** Whether what the source polls says anything about the endpoint. */
+  get looksAtEndpoint(): boolean {
+    const target = this.#readTarget();
+    return !(target instanceof PollFailure) && this.#closenessOf(target) > 0;
+  }
+
+  #closenessOf(target: PollTarget | undefined): 0 | 1 | 2 {
     if (target === undefined) return 0;
     const { metadata, hostPort: ownHostPort } = this.endpoint;
     const polled = hostPort(target.host, target.port);
