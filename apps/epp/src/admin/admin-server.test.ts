@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import {
   DecisionLog,
   type MetadataValue,
@@ -237,4 +238,18 @@ test("figures that cannot be computed are a failed page, not half a page", async
   });
   const url = await serve({ metrics });
   expect((await fetch(`${url}/metrics`)).status).toBe(500);
+});
+
+test.each(["identity", "gzip"])("requests of the admin API are bounded, %s", async (encoding) => {
+  const url = `${await serve()}/pointsman.admin.v1.AdminService/GetPluginStates`;
+  const ask = (nameChars: number): Promise<Response> => {
+    const body = Buffer.from(JSON.stringify({ name: "x".repeat(nameChars) }));
+    return fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", "content-encoding": encoding },
+      body: encoding === "gzip" ? gzipSync(body) : body,
+    });
+  };
+  expect(await (await ask(60_000)).json()).toMatchObject({ code: "not_found" });
+  expect(await (await ask(70_000)).json()).toMatchObject({ code: "resource_exhausted" });
 });

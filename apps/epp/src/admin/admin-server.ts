@@ -65,12 +65,15 @@ type HttpResponse = Parameters<HttpHandler>[1];
 const statePath = "/debug/plugins/state";
 /** Most decisions in one answer. */
 const maxDecisions = 1000;
+/** Requests of the admin API hold a name or a number. */
+const maxRequestBytes = 64 * 1024;
 
 /** Serves metrics, plugin state, profiles and the admin API on one port, over HTTP/1.1 with or without TLS. */
 export function createAdminServer(options: AdminServerOptions): AdminServer {
   const { decisions, endpoints, clock, authorize } = options;
   const profiles = options.profiles ? new ProfilePages() : undefined;
   const connect = connectNodeAdapter({
+    readMaxBytes: maxRequestBytes,
     routes(router) {
       router.service(AdminService, {
         getPool() {

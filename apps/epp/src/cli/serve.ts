@@ -123,7 +123,7 @@ function followConfig(
     ...parts,
     file: options.configFile,
     current,
-    load: () => loadGraph(options, { ...options, ...parts, replaces: epp.graph }),
+    load: (configFileText) => loadGraph({ ...options, configFileText }, { ...options, ...parts, replaces: epp.graph }),
     use: (graph, effective) => epp.replaceGraph(graph, effective),
     timers: createTimers("config-reload", parts.logger),
   });

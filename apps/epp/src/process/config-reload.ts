@@ -9,8 +9,8 @@ export interface ConfigReloadOptions {
   readonly file: string;
   /** The file's text when the process read it. */
   readonly current: string;
-  /** Loads the file as a start does, taking over what did not change. */
-  load(): Promise<LoadOutcome | Unreadable>;
+  /** Loads the file's text as a start does, taking over what did not change. The file may say something else by then. */
+  load(text: string): Promise<LoadOutcome | Unreadable>;
   /** Puts a graph to work. Returns why it cannot, `undefined` when it does; it owns the graph either way. */
   use(graph: PluginGraph, effective: NonNullable<LoadOutcome["effective"]>): Promise<string | undefined>;
   readonly timers: Timers;
@@ -73,7 +73,7 @@ export class ConfigReload {
     this.#forced = false;
     this.#seen = text;
     // At a start an empty file stands for the built-in configuration; here it is one that somebody is still writing.
-    const problem = text.trim() === "" ? "the file is empty" : await this.#load();
+    const problem = text.trim() === "" ? "the file is empty" : await this.#load(text);
     if (this.#watch.stopped) return;
     if (problem === undefined) {
       this.#succeeded.inc();
@@ -85,10 +85,10 @@ export class ConfigReload {
   }
 
   /** Returns what went wrong. Single problems are logged. */
-  async #load(): Promise<string | undefined> {
+  async #load(text: string): Promise<string | undefined> {
     const { logger } = this.#options;
     try {
-      const loaded = await this.#options.load();
+      const loaded = await this.#options.load(text);
       if ("unreadable" in loaded) return loaded.unreadable;
       const { graph, effective, problems } = loaded;
       for (const { severity, code, file, line, column, message, help } of problems) {

@@ -1,14 +1,18 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type EffectiveConfig, loadConfig, type PluginGraph } from "@pointsman/config";
 import {
   createTimers,
   DecisionLog,
   type NamedPlugin,
   noMetrics,
+  type RequestPolicySink,
   SchedulerAttempts,
   silentLogger,
   systemClock,
 } from "@pointsman/core";
-import { Datastore } from "@pointsman/datastore";
+import { Datastore, ObjectiveStore } from "@pointsman/datastore";
 import { afterEach, expect, test, vi } from "vitest";
 import { PluginRegistry } from "../registry/plugin-registry.ts";
 import { GraphRuntime, type RuntimeEnvironment } from "./graph-runtime.ts";
@@ -123,6 +127,18 @@ test("a plugin that cannot be told keeps the configuration at work, and the new 
   expect(kubernetes.calls).toEqual(["add topology", "keep plain"]);
 });
 
+test("a feature gate that is read at the start only refuses the configuration instead of having no effect", async () => {
+  const graphs = await succession(new FakeKubernetes());
+  const before = graphs.current;
+  const next = await load(`featureGates: [haPopulateNonLeaderDatastore=false]\n${plain}`, before.graph);
+  expect(await graphs.replace(next.graph, next.effective)).toBe(
+    "the feature gate haPopulateNonLeaderDatastore is read at the start only; another value needs a restart",
+  );
+  expect(graphs.current).toBe(before);
+  const same = await load(`featureGates: [haPopulateNonLeaderDatastore=true]\n${plain}`, before.graph);
+  expect(await graphs.replace(same.graph, same.effective)).toBeUndefined();
+});
+
 test("a process that ends during the wait starts nothing more", async () => {
   const kubernetes = new FakeKubernetes();
   const graphs = await succession(kubernetes);
@@ -141,4 +157,58 @@ test("a process that ends during the wait starts nothing more", async () => {
   expect(await replaced).toBe("the process is not running");
   expect(graphs.current).toBe(before);
   expect(disposed).toHaveBeenCalledOnce();
+});
+
+/** A folder with two files of endpoints, and configurations that name them. */
+function filesOfEndpoints() {
+  const folder = mkdtempSync(join(tmpdir(), "pointsman-succession-"));
+  stops.push(async () => rmSync(folder, { recursive: true, force: true }));
+  const fileOf = (name: string): string => join(folder, `${name}.yaml`);
+  const write = (name: string, priority: number, ...endpoints: readonly string[]): void => {
+    const items = endpoints.map((endpoint) => `- {name: ${endpoint}, address: 127.0.0.1, port: 1}\n`).join("");
+    const objectives = `objectives: [{metadata: {name: gold}, spec: {priority: ${priority}, poolRef: {name: p}}}]\n`;
+    writeFileSync(fileOf(name), `endpoints:\n${items}${objectives}`);
+  };
+  const config = (name: string): string =>
+    plain.replace("[{", `[{type: file-discovery, parameters: {path: ${fileOf(name)}, watchFile: true}}, {`) +
+    "dataLayer: {discovery: {pluginRef: file-discovery}}\n";
+  return { write, config };
+}
+
+test("a discovery plugin whose configuration is replaced changes neither endpoints nor objectives any more", async () => {
+  const { write, config } = filesOfEndpoints();
+  write("old", 1, "a");
+  write("new", 2, "b");
+  const objectives = new ObjectiveStore({ logger: silentLogger });
+  const policies: RequestPolicySink = {
+    setObjectives: (list) => objectives.replaceAll(list),
+    setModelRewrites: () => {},
+  };
+  const first = await load(config("old"));
+  const graphs = new GraphSuccession(
+    new GraphRuntime(first.graph, first.effective, environment),
+    environment,
+    policies,
+    undefined,
+  );
+  stops.push(() => graphs.stop());
+  graphs.current.start();
+  await graphs.startDiscovery();
+  const ids = (): readonly string[] => datastore.snapshot().map(({ id }) => id);
+  expect([ids(), objectives.priorityOf("gold")]).toEqual([["default/a"], 1]);
+
+  // A request in flight keeps the plugins of the first configuration alive.
+  const { open } = graphs.current.router;
+  open?.opened();
+  const next = await load(config("new"), graphs.current.graph);
+  expect(await graphs.replace(next.graph, next.effective)).toBeUndefined();
+  expect([ids(), objectives.priorityOf("gold")]).toEqual([["default/b"], 2]);
+  write("old", 3, "a", "c");
+  await vi.waitFor(() => expect(first.graph.discovery?.instance.dumpState?.()).toMatchObject({ totalEndpoints: 2 }), {
+    timeout: 10_000,
+  });
+  expect([ids(), objectives.priorityOf("gold")]).toEqual([["default/b"], 2]);
+  write("new", 4, "b");
+  await vi.waitFor(() => expect(objectives.priorityOf("gold")).toBe(4), { timeout: 10_000 });
+  open?.closed();
 });

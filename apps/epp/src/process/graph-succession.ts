@@ -10,7 +10,6 @@ export type KubernetesListeners = Pick<Kubernetes, "addListeners" | "keepListene
 /** The plugin graph at work, and how another one follows it. */
 export class GraphSuccession {
   readonly #environment: RuntimeEnvironment;
-  readonly #policies: RequestPolicySink | undefined;
   readonly #kubernetes: KubernetesListeners | undefined;
   readonly #discovered: DiscoverySink;
   /** Graphs that requests in flight still use. */
@@ -28,8 +27,7 @@ export class GraphSuccession {
     this.#current = first;
     this.#kubernetes = kubernetes;
     this.#environment = environment;
-    this.#policies = policies;
-    this.#discovered = new DiscoverySink(environment.datastore);
+    this.#discovered = new DiscoverySink(environment.datastore, policies);
     const info = environment.metrics.gauge({
       name: "llm_d_epp_config_info",
       help: "1 for the configuration at work, by the hash of what it means.",
@@ -54,7 +52,7 @@ export class GraphSuccession {
    */
   async replace(graph: PluginGraph, effective: EffectiveConfig): Promise<string | undefined> {
     const before = this.#current;
-    const refusal = needsRestart(before.graph, graph);
+    const refusal = needsRestart(before.graph, graph, this.#kubernetes !== undefined);
     if (refusal !== undefined) {
       await graph.dispose();
       return refusal;
@@ -94,15 +92,19 @@ export class GraphSuccession {
   async #discover({ discovery }: PluginGraph): Promise<void> {
     if (discovery === undefined) return;
     const sink = this.#discovered.incoming();
-    await discovery.instance.startDiscovery(sink, this.#policies);
+    await discovery.instance.startDiscovery(sink, sink.policies);
     sink.activate();
   }
 }
 
 /** What two graphs differ in that is connected at the start only. */
-function needsRestart(before: PluginGraph, next: PluginGraph): string | undefined {
+function needsRestart(before: PluginGraph, next: PluginGraph, inKubernetes: boolean): string | undefined {
   if ((before.discovery === undefined) !== (next.discovery === undefined)) {
     return "endpoints from Kubernetes instead of a discovery plugin, or the other way round, need a restart";
+  }
+  const gate = "haPopulateNonLeaderDatastore";
+  if (inKubernetes && before.featureGates.get(gate) !== next.featureGates.get(gate)) {
+    return `the feature gate ${gate} is read at the start only; another value needs a restart`;
   }
   return undefined;
 }

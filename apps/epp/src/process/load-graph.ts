@@ -18,6 +18,8 @@ export interface ConfigSource {
   readonly configText: string;
   /** Endpoints for the built-in configuration. */
   readonly endpointsFile: string;
+  /** What `configFile` says, where somebody has read it. */
+  readonly configFileText?: string;
 }
 
 /** A configuration that could not be read at all. */
@@ -60,7 +62,7 @@ dataLayer:
 async function readInput(source: ConfigSource): Promise<ConfigInput | Unreadable | undefined> {
   if (source.configFile !== "") {
     try {
-      const text = await readFile(source.configFile, "utf8");
+      const text = source.configFileText ?? (await readFile(source.configFile, "utf8"));
       return { text, file: source.configFile, baseDirectory: dirname(resolve(source.configFile)) };
     } catch (thrown: unknown) {
       return { unreadable: `--config-file: cannot read ${source.configFile}: ${errorText(thrown)}` };
