@@ -23,7 +23,12 @@ export const deployValues: Readonly<Record<string, Readonly<Record<string, unkno
     metrics: {
       readers,
       tls: { secretName: "metrics-certificate", clientCa: { secretName: "clients", key: "authority.crt" } },
-      serviceMonitor: { enabled: true, labels: { release: "prometheus" }, tokenSecret: { name: "reader" } },
+      serviceMonitor: {
+        enabled: true,
+        labels: { release: "prometheus" },
+        tokenSecret: { name: "reader" },
+        clientSecretName: "prometheus-certificate",
+      },
     },
   },
   "gateway, certificates": { pool, tls: { secretName: "certificate" } },

@@ -158,8 +158,50 @@ describe("the chart", () => {
     ],
     [{ pool: { selector: { a: "b" } }, drainSeconds: 60 }, "terminationGracePeriodSeconds is 130"],
     [{ pool: { selector: { a: "b" } }, tls: { enabled: false, secretName: "s" } }, "tls.secretName has no effect"],
+    [
+      {
+        pool: { selector: { a: "b" } },
+        metrics: {
+          tls: { secretName: "s", clientCa: { secretName: "c" } },
+          serviceMonitor: { enabled: true, tokenSecret: { name: "t" } },
+        },
+      },
+      "needs metrics.serviceMonitor.clientSecretName",
+    ],
+    [
+      { mode: "standalone", pool: { selector: { a: "b" } }, fullnameOverride: `${"n".repeat(44)}-epp` },
+      "has more than 47 characters",
+    ],
   ])("values that do not fit together are refused: %j", (values, problem) => {
     expect(() => rendered(values)).toThrow(problem);
+  });
+
+  test("where clients must have a certificate, the ServiceMonitor has one", () => {
+    const monitor = objectOf(rendered(deployValues["gateway, everything of metrics"]), "ServiceMonitor");
+    expect(at(monitor, "spec.endpoints.0.tlsConfig")).toEqual({
+      serverName: "llm-epp.inference.svc",
+      ca: { secret: { name: "metrics-certificate", key: "ca.crt" } },
+      cert: { secret: { name: "prometheus-certificate", key: "tls.crt" } },
+      keySecret: { name: "prometheus-certificate", key: "tls.key" },
+    });
+  });
+
+  test("numbers of flags are written out, however large", () => {
+    const flags = { "max-request-body-size": 67_108_864, "decision-log-size": 100_000, "emit-endpoint-scores": true };
+    const [container] = at<readonly { args: readonly string[] }[]>(
+      objectOf(rendered({ pool: { selector: { a: "b" } }, flags }), "Deployment", "llm-epp"),
+      "spec.template.spec.containers",
+    )!;
+    expect(container?.args).toContain("--max-request-body-size=67108864");
+    expect(container?.args).toContain("--decision-log-size=100000");
+    expect(container?.args).toContain("--emit-endpoint-scores=true");
+  });
+
+  test("a name of 47 characters is short enough in standalone mode, a longer one in gateway mode", () => {
+    const pool = { selector: { a: "b" } };
+    const short = `${"n".repeat(43)}-epp`;
+    expect(rendered({ mode: "standalone", pool, fullnameOverride: short })).not.toHaveLength(0);
+    expect(rendered({ pool, fullnameOverride: `n${short}` })).not.toHaveLength(0);
   });
 
   test.each([...plainManifests.keys()])("the manifest %s is what the chart renders", (file) => {

@@ -79,8 +79,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and $needsSelector (not .Values.pool.selector) -}}
 {{- fail "pool.selector is empty: set the labels of the model servers' pods, for instance --set pool.selector.app=vllm" -}}
 {{- end -}}
+{{/* Kubernetes shortens the names of pods: behind 47 characters the ReplicaSet's hash is cut off. */}}
+{{- if and (eq .Values.mode "standalone") (gt (len (include "pointsman.fullname" .)) 47) -}}
+{{- fail (printf "the Deployment's name %s has more than 47 characters: in standalone mode the pool is called after it, and pods of longer names do not show it; set fullnameOverride" (include "pointsman.fullname" .)) -}}
+{{- end -}}
 {{- if and .Values.metrics.tls.clientCa.secretName (not .Values.metrics.tls.secretName) -}}
 {{- fail "metrics.tls.clientCa.secretName needs metrics.tls.secretName: without TLS there are no client certificates" -}}
+{{- end -}}
+{{- $monitor := .Values.metrics.serviceMonitor -}}
+{{- if and $monitor.enabled .Values.metrics.tls.clientCa.secretName (not $monitor.clientSecretName) -}}
+{{- fail "metrics.tls.clientCa.secretName needs metrics.serviceMonitor.clientSecretName while metrics.serviceMonitor.enabled is true: without a certificate Prometheus cannot read the page" -}}
 {{- end -}}
 {{- if and .Values.metrics.tls.secretName (not .Values.metrics.auth) (not .Values.metrics.tls.clientCa.secretName) -}}
 {{- fail "metrics.tls.secretName needs metrics.auth or metrics.tls.clientCa.secretName: TLS alone keeps nobody out" -}}
@@ -90,6 +98,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- if lt (int .Values.terminationGracePeriodSeconds) (add (int .Values.drainSeconds) 90 | int) -}}
 {{- fail (printf "terminationGracePeriodSeconds is %d: drainSeconds (%d) and 90 seconds for open requests do not fit in" (int .Values.terminationGracePeriodSeconds) (int .Values.drainSeconds)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A flag's value as text. Numbers of a values file are floats: 1000000 would be 1e+06. */}}
+{{- define "pointsman.flagValue" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}
+{{- int64 . -}}
+{{- else -}}
+{{- toString . -}}
 {{- end -}}
 {{- end -}}
 
