@@ -1,3 +1,4 @@
+import type { ErrorFormat } from "@pointsman/core";
 import type { Refusal } from "./request-head.ts";
 
 /** What a client is told about bytes that are no request; `undefined` when there is nobody to tell. */
@@ -9,6 +10,8 @@ export function clientErrorRefusal(code: string | undefined): Refusal | undefine
       return { status: 431, code: "HeadersTooLarge", message: "the request's headers are too large" };
     case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
       return { status: 413, code: "PayloadTooLarge", message: "a chunk extension is too large" };
+    case "HPE_INVALID_VERSION":
+      return { status: 505, code: "HttpVersionNotSupported", message: "the only versions spoken here are 1.1 and 1.0" };
     default:
       if (code?.startsWith("HPE_") !== true) return undefined;
       return { status: 400, code: "BadRequest", message: "the bytes received are not a valid HTTP/1.1 request" };
@@ -16,14 +19,26 @@ export function clientErrorRefusal(code: string | undefined): Refusal | undefine
 }
 
 /** A whole HTTP/1.1 response as text, after which the connection ends. */
-export function lastResponse(refusal: Refusal, reasonPhrase: string): string {
-  const body = refusalText(refusal);
+export function lastResponse(refusal: Refusal, reasonPhrase: string, format: ErrorFormat | undefined): string {
+  const { body, headers } = refusalReply(refusal, format);
   let head = `HTTP/1.1 ${refusal.status} ${reasonPhrase}\r\n`;
-  for (const [name, value] of refusal.headers ?? []) head += `${name}: ${value}\r\n`;
-  head += `content-type: text/plain; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n`;
+  for (const [name, value] of headers) head += `${name}: ${value}\r\n`;
+  head += `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n`;
   return `${head}\r\n${body}`;
 }
 
-export function refusalText(refusal: Refusal): string {
-  return `inference error: ${refusal.code} - ${refusal.message}`;
+/** The body of a refusal in the picker's form, and its headers without framing. Text when `format` is absent. */
+export function refusalReply(
+  { status, code, message, headers = [] }: Refusal,
+  format: ErrorFormat | undefined,
+): { readonly body: string; readonly headers: readonly (readonly [name: string, value: string])[] } {
+  return format === "json"
+    ? {
+        body: JSON.stringify({ error: { message, type: code, param: null, code: status } }),
+        headers: [["content-type", "application/json"], ...headers],
+      }
+    : {
+        body: `inference error: ${code} - ${message}`,
+        headers: [["content-type", "text/plain; charset=utf-8"], ...headers],
+      };
 }

@@ -36,6 +36,8 @@ export class ClientResponse implements Deadline {
   onDrained: (() => void) | undefined;
   headSent = false;
   ended = false;
+  /** The connection ends with this answer. */
+  endsConnection = false;
   deadlineMs: number = Number.POSITIVE_INFINITY;
 
   constructor(req: IncomingMessage, res: ServerResponse, context: ClientResponseContext) {
@@ -59,7 +61,10 @@ export class ClientResponse implements Deadline {
       this.#untilClose = !this.#chunked;
       if (this.#chunked) fields.push("transfer-encoding", "chunked");
     }
-    if (this.#context.lastOnConnection()) fields.push("connection", "close");
+    if (this.endsConnection || this.#context.lastOnConnection()) {
+      this.endsConnection = true;
+      fields.push("connection", "close");
+    }
     this.headSent = true;
     res.writeHead(status, fields);
     // Chunks are framed here, in place: one write for each instead of four.
@@ -115,7 +120,7 @@ export class ClientResponse implements Deadline {
       this.#end(body);
       return;
     }
-    if (!this.#context.lastOnConnection()) flat.push("connection", "close");
+    this.endsConnection = true;
     this.sendHead(status, flat, body.length);
     if (body.length > 0 && this.#req.method !== "HEAD") this.#res.write(body);
     else this.flushHead();

@@ -169,6 +169,31 @@ describe("forwarding", () => {
     expect(await client.response()).toMatchObject({ body: Buffer.from('{"a":1}'), trailers: ["x-sum: 7"] });
   });
 
+  test.each([
+    ["with a length", { ...json, "content-length": "2" }, chat],
+    ["in chunks", json, chat],
+    ["as a stream to an HTTP/1.0 client", { "content-type": "text/event-stream" }, chat.replace("1.1", "1.0")],
+  ])("an answer %s that announces trailers and has none passes", async (_name, headers, request) => {
+    const server = await fixture.rawServer((socket) => {
+      const chunked = !("content-length" in headers);
+      const lines = Object.entries({
+        ...headers,
+        trailer: "x-sum",
+        ...(chunked ? { "transfer-encoding": "chunked" } : {}),
+      });
+      const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+      socket.write(`HTTP/1.1 200 OK\r\n${head}\r\n${chunked ? "2\r\n{}\r\n0\r\n\r\n" : "{}"}`);
+    });
+    const { connect, log, ends } = await fixture.proxy({ ports: [server.port] });
+    const client = await connect();
+    client.write(request);
+    const answer = await client.response();
+    expect(answer).toMatchObject({ status: 200, body: Buffer.from("{}") });
+    expect(answer.headers["trailer"]).toBeUndefined();
+    expect(log.filter(({ level }) => level === "error")).toEqual([]);
+    await expect.poll(() => ends).toEqual(["natural"]);
+  });
+
   test("an answer whose size the exchange changes has its new length", async () => {
     const server = await fixture.modelServer((request, res) => {
       const { model } = JSON.parse(request.body) as { model: string };

@@ -68,7 +68,7 @@ export function mutatedFields(
     for (const [name, value] of mutation.set) {
       const lowered = name.toLowerCase();
       if (lowered === "content-length") continue;
-      if (!isToken(lowered) || !isFieldValue(value) || connectionFields.has(lowered)) {
+      if (!isToken(lowered) || !isFieldValue(value) || connectionFields.has(lowered) || lowered === "trailer") {
         refused(name);
         continue;
       }

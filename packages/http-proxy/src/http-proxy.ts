@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import {
   type Clock,
   EppError,
+  type ErrorFormat,
   errorText,
   hostPort,
   type Logger,
@@ -14,7 +15,7 @@ import {
   systemClock,
   type Timers,
 } from "@pointsman/core";
-import { clientErrorRefusal, lastResponse, refusalText } from "./client-error.ts";
+import { clientErrorRefusal, lastResponse, refusalReply } from "./client-error.ts";
 import { ClientResponse } from "./client-response.ts";
 import { Deadlines } from "./deadlines.ts";
 import { type HttpProxyLimits, resolveLimits } from "./http-proxy-limits.ts";
@@ -77,7 +78,18 @@ interface OpenRequest {
 }
 
 /** The open requests of one client connection, oldest first. */
-type ClientConnection = Set<OpenRequest>;
+class ClientConnection extends Set<OpenRequest> {
+  /** An answer has gone out as the last one. */
+  ended = false;
+
+  /** No answer comes behind those that are open. */
+  get ends(): boolean {
+    // Alone, a request has none before it.
+    if (this.ended || this.size === 1) return this.ended;
+    for (const { client } of this) if (client.endsConnection) return true;
+    return false;
+  }
+}
 
 class ProxyServer implements HttpProxy, ProxyContext {
   readonly limits: HttpProxyLimits;
@@ -196,7 +208,8 @@ class ProxyServer implements HttpProxy, ProxyContext {
     const { limits } = this;
     const server = createServer({
       insecureHTTPParser: false,
-      requireHostHeader: true,
+      // The proxy checks it itself, with an answer of its own.
+      requireHostHeader: false,
       maxHeaderSize: limits.maxHeaderBytes,
       headersTimeout: nodeTimeout(limits.headerTimeoutMs),
       requestTimeout: nodeTimeout(limits.requestTimeoutMs),
@@ -211,8 +224,11 @@ class ProxyServer implements HttpProxy, ProxyContext {
     if (limits.maxConnections !== undefined) server.maxConnections = limits.maxConnections;
     server.on("request", (req, res) => this.#onRequest(req, res, false));
     server.on("checkContinue", (req, res) => this.#onRequest(req, res, true));
+    server.on("checkExpectation", (req, res) => this.#onRequest(req, res, false));
     server.on("connect", (_req, socket: Duplex) => this.#endConnection(socket, methodRefusal("CONNECT")));
     server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
+      // Bytes behind the request that was to be the connection's last. Its answer goes out, and nobody reads them.
+      if (error.code === "HPE_CLOSED_CONNECTION" && this.#connection(socket).size > 0) return;
       this.#endConnection(socket, clientErrorRefusal(error.code));
     });
     return server;
@@ -233,6 +249,8 @@ class ProxyServer implements HttpProxy, ProxyContext {
       req.socket.destroy();
       return;
     }
+    // Sent ahead of an answer that turned out to be the connection's last: nobody can get an answer to this one.
+    if (connection.ends) return;
     const head = readRequestHead(req, this.limits.maxHeaders);
     if ("status" in head) {
       this.#refuse(client, head, expectsContinue);
@@ -259,7 +277,18 @@ class ProxyServer implements HttpProxy, ProxyContext {
 
   #refuse(client: ClientResponse, refusal: Refusal, expectsContinue: boolean): void {
     this.logger.info({ code: refusal.code, problem: refusal.message }, "request rejected");
-    client.reply(refusal.status, refusalText(refusal), refusal.headers ?? [], expectsContinue ? false : undefined);
+    const { body, headers } = refusalReply(refusal, this.#errorFormat());
+    if (refusal.endsConnection === true) client.endsConnection = true;
+    client.reply(refusal.status, body, headers, expectsContinue ? false : undefined);
+  }
+
+  #errorFormat(): ErrorFormat | undefined {
+    try {
+      return this.#options.router().errorFormat;
+    } catch {
+      // Without a router there is a refusal to answer all the more.
+      return undefined;
+    }
   }
 
   /** An announced size beyond the limit need not be received to be refused; the outcome is the exchange's. */
@@ -273,7 +302,9 @@ class ProxyServer implements HttpProxy, ProxyContext {
 
   #answerHealth(client: ClientResponse): void {
     const reason = this.#draining ? "shutting down" : this.#options.ready?.();
-    const body = reason === undefined ? { status: "ok", openRequests: this.#open } : { status: "unavailable", reason };
+    // The one that asks is open, too.
+    const body =
+      reason === undefined ? { status: "ok", openRequests: this.#open - 1 } : { status: "unavailable", reason };
     client.reply(reason === undefined ? 200 : 503, JSON.stringify(body), [
       ["content-type", "application/json"],
       ["cache-control", "no-store"],
@@ -290,13 +321,14 @@ class ProxyServer implements HttpProxy, ProxyContext {
       return;
     }
     this.logger.info({ code: refusal.code, problem: refusal.message }, "request rejected");
-    socket.end(lastResponse(refusal, STATUS_CODES[refusal.status] ?? ""), () => socket.destroy());
+    const reason = STATUS_CODES[refusal.status] ?? "";
+    socket.end(lastResponse(refusal, reason, this.#errorFormat()), () => socket.destroy());
   }
 
   #connection(socket: Duplex): ClientConnection {
     let connection = this.#connections.get(socket);
     if (connection === undefined) {
-      const created: ClientConnection = new Set();
+      const created = new ClientConnection();
       connection = created;
       this.#connections.set(socket, created);
       // An answer whose turn has not come hears nothing of its connection's end by itself.
@@ -310,6 +342,7 @@ class ProxyServer implements HttpProxy, ProxyContext {
   /** The answer is out, or the connection is closed. */
   #close(connection: ClientConnection, open: OpenRequest): void {
     if (!connection.delete(open)) return;
+    connection.ended ||= open.client.endsConnection;
     open.client.closed();
     open.proxied?.clientClosed();
     this.#open--;

@@ -12,9 +12,10 @@ import {
   type Router,
   wireNames,
 } from "@pointsman/core";
+import { refusalReply } from "./client-error.ts";
 import type { ClientResponse, ClientResponseContext } from "./client-response.ts";
 import { isFieldValue, isToken, mutatedFields, trailerLines } from "./header-fields.ts";
-import type { RequestHead } from "./request-head.ts";
+import type { Refusal, RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-decoder.ts";
 import type { UpstreamConnection, UpstreamListener } from "./upstream-connection.ts";
 import { afterFailure, failureReply, type UpstreamFailure } from "./upstream-failure.ts";
@@ -124,7 +125,7 @@ export class ProxiedRequest implements ExchangeSink, UpstreamListener {
       },
       "request failed in the proxy",
     );
-    this.#answerItself(500, "inference error: Internal - the proxy failed on this request", []);
+    this.#refuse({ status: 500, code: "Internal", message: "the proxy failed on this request" });
   }
 
   // What the exchange says.
@@ -251,14 +252,14 @@ export class ProxiedRequest implements ExchangeSink, UpstreamListener {
       this.#send(routed, next === "fresh-connection");
       return;
     }
-    const { status, code, message } = failureReply(failure, this.#context.limits.responseHeaderTimeoutMs);
+    const refusal = failureReply(failure, this.#context.limits.responseHeaderTimeoutMs);
     // An answer with an error status is counted as such when the exchange closes.
     const answered = this.#answer?.status;
     if (answered === undefined || (answered >= 200 && answered <= 299)) {
-      this.#router.metrics.error(this.#exchange.request, code);
+      this.#router.metrics.error(this.#exchange.request, refusal.code);
     }
     if (this.#client.headSent) metrics.cutAnswers.inc();
-    this.#answerItself(status, `inference error: ${code} - ${message}`, []);
+    this.#refuse(refusal);
   }
 
   #send(routed: RoutedRequest, fresh: boolean): void {
@@ -298,6 +299,11 @@ export class ProxiedRequest implements ExchangeSink, UpstreamListener {
     }
     // The exchange has seen the end of the answer, so the cause given here is not used.
     this.#close("error");
+  }
+
+  #refuse(refusal: Refusal): void {
+    const { body, headers } = refusalReply(refusal, this.#router.errorFormat);
+    this.#answerItself(refusal.status, body, headers);
   }
 
   /** Ends the request with an answer of ours, or without one if the model server's has begun. */

@@ -23,6 +23,8 @@ export interface Refusal {
   readonly code: string;
   readonly message: string;
   readonly headers?: readonly (readonly [name: string, value: string])[];
+  /** The connection ends with the answer. */
+  readonly endsConnection?: true;
 }
 
 export const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -30,6 +32,7 @@ const refusedMethods: ReadonlySet<string> = new Set(["CONNECT", "TRACE"]);
 
 const visible = /^[\x21-\x7e]+$/;
 const hostCharacters = /^[A-Za-z0-9._~!$&'()*+,;=:[\]%-]*$/;
+const bodyIsAwaited = /^100-continue$/i;
 const absoluteTarget = /^https?:\/\/([^/?#]+)([^#]*)$/i;
 
 /**
@@ -56,7 +59,9 @@ export function readRequestHead(req: IncomingMessage, maxHeaders: number): Reque
   const upgrade = parsed.upgrade;
   // A client that would also like HTTP/2 is served HTTP/1.1; other protocols cannot be answered at all.
   if (upgrade !== undefined && upgrade.toLowerCase() !== "h2c") {
-    return { status: 501, code: "NotImplemented", message: "the connection cannot switch to another protocol" };
+    const message = "the connection cannot switch to another protocol";
+    // Bytes behind such a request are taken for the other protocol's.
+    return { status: 501, code: "NotImplemented", message, endsConnection: true };
   }
 
   const target = requestTarget(req.url ?? "");
@@ -90,14 +95,20 @@ export function readRequestHead(req: IncomingMessage, maxHeaders: number): Reque
         forwardedProto = true;
         break;
       case "expect":
+        // The proxy itself meets the one expectation there is.
+        if (req.httpVersion === "1.1" && !bodyIsAwaited.test(value)) {
+          return { status: 417, code: "ExpectationFailed", message: "the only expectation met is 100-continue" };
+        }
+        continue;
       case "trailer":
-        // The proxy itself has met the expectation, and says which trailers there are.
+        // The proxy itself says which trailers there are.
         continue;
       default:
         if (isConnectionField(name, listed)) continue;
     }
     headers.append(name, value);
   }
+  if (host === undefined && req.httpVersion === "1.1") return bad("request has no Host");
   const authority = target.authority ?? host ?? "";
   if (!hostCharacters.test(authority) || !hostCharacters.test(host ?? "")) return bad("invalid Host");
   headers.values[authorityAt] = authority;

@@ -138,6 +138,7 @@ describe("answers against the standard end with a problem", () => {
     ["a status of four digits", "HTTP/1.1 2000 OK\r\n\r\n", "status line"],
     ["a status above 599", "HTTP/1.1 600 OK\r\n\r\n", "status line"],
     ["line ends without carriage return", "HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n", "status line"],
+    ["no carriage return at all", "HTTP/1.1 200 OK\nContent-Length: 0\n\n", "status line"],
     ["a lone line feed in a value", `${ok}X: a\nY: b\r\n\r\n`, "control characters"],
     ["a lone carriage return in a value", `${ok}X: a\rY: b\r\n\r\n`, "control characters"],
     ["a NUL in a value", `${ok}X: a\0\r\n\r\n`, "control characters"],

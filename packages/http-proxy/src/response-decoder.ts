@@ -90,6 +90,7 @@ export class ResponseDecoder {
     while (this.#state === head) {
       const end = this.#findHeadEnd(bytes, at, length);
       if (end === undefined) {
+        if (this.#firstLineIsLoose()) return "its status line is not that of HTTP/1.1";
         // The last bytes that are held may be the first ones of the empty line.
         const headBytes = this.#heldBytes - headEnd.length + 1;
         return headBytes > this.#maxHeaderBytes ? `headers exceed ${this.#maxHeaderBytes} bytes` : undefined;
@@ -190,6 +191,12 @@ export class ResponseDecoder {
     return at + from + found + headEnd.length - before;
   }
 
+  /** The first line of what is held ends with a line feed alone, so no empty line may ever follow. */
+  #firstLineIsLoose(): boolean {
+    const end = this.#held?.subarray(0, this.#heldBytes).indexOf(10) ?? -1;
+    return end !== -1 && this.#held?.[end - 1] !== 13;
+  }
+
   /** The head without its empty line; `end` is where it ends in `bytes`. */
   #headText(bytes: Buffer, at: number, end: number): string {
     if (this.#held === undefined) return bytes.toString("latin1", at, end - headEnd.length);
@@ -223,7 +230,8 @@ export class ResponseDecoder {
         length = value;
       } else if (name === "transfer-encoding") coding = coding === undefined ? value : `${coding}, ${value}`;
       else if (name === "connection") connection = connection === undefined ? value : `${connection}, ${value}`;
-      else {
+      else if (name !== "trailer") {
+        // What is announced may not come, and then the body that is sent on has a length, which allows no announcement.
         names.push(name);
         values.push(value);
       }

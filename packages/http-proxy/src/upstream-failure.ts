@@ -1,3 +1,5 @@
+import type { Refusal } from "./request-head.ts";
+
 /** What went wrong between proxy and model server. */
 export type UpstreamFailureKind =
   /** No connection came about: refused, unreachable, name not found. */
@@ -31,10 +33,7 @@ export function afterFailure(failure: UpstreamFailure): "next-endpoint" | "fresh
 }
 
 /** The client's view of a failure, once nothing is left to try. No addresses: they are in the log. */
-export function failureReply(
-  failure: UpstreamFailure,
-  answerTimeoutMs: number,
-): { readonly status: number; readonly code: string; readonly message: string } {
+export function failureReply(failure: UpstreamFailure, answerTimeoutMs: number): Refusal {
   switch (failure.kind) {
     case "connect-failed":
       return { status: 502, code: "BadGateway", message: "no connection to a model server" };

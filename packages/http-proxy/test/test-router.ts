@@ -3,6 +3,7 @@ import {
   admitAll,
   DecisionLog,
   type Endpoint,
+  type ErrorFormat,
   type Logger,
   type NamedPlugin,
   noMetrics,
@@ -41,6 +42,7 @@ export interface TestRouterOptions {
   /** `fakeParser` by default. */
   readonly parser?: Parser;
   readonly logger?: Logger;
+  readonly errorFormat?: ErrorFormat;
 }
 
 export interface TestRouter {
@@ -126,6 +128,7 @@ export function buildTestRouter(options: TestRouterOptions): TestRouter {
     newRequestId: () => `generated-${++ids}`,
     maxRequestBodyBytes: options.maxRequestBodyBytes ?? 64 * 1024 * 1024,
     emitScores: false,
+    ...(options.errorFormat === undefined ? {} : { errorFormat: options.errorFormat }),
   };
   return { router, endpoints, ends, servedBy };
 }
