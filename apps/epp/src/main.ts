@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import { commands, defaultCommand } from "./cli/commands.ts";
-import { complain, exitCode, onOutputError } from "./cli/output.ts";
+import { exitCode, onOutputError } from "./cli/output.ts";
 import { tuneGarbageCollector } from "./process/tune-garbage-collector.ts";
 
 tuneGarbageCollector();
-process.stdout.on("error", onOutputError);
+for (const stream of [process.stdout, process.stderr]) stream.on("error", onOutputError);
 const args = process.argv.slice(2);
 const flags = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
 const asksHelp = flags.some((arg) => arg === "--help" || arg === "-h");
@@ -16,10 +16,11 @@ if (asksHelp) {
   if (command.flags === undefined) process.exitCode = await helpCommand.run([]);
   else printCommandHelp(name, command.flags);
 } else if (named === undefined && name !== "" && !name.startsWith("-")) {
-  const { nearestName } = await import("@pointsman/core");
-  const nearest = nearestName(name, commands.keys());
-  complain(
-    `epp: unknown command ${JSON.stringify(name)}${nearest === undefined ? "." : `; did you mean ${nearest}?`} See --help for all commands.`,
-  );
+  const { complainOfUnknownCommand } = await import("./cli/unknown-command.ts");
+  complainOfUnknownCommand(name, commands.keys());
   process.exitCode = exitCode.badInput;
-} else process.exitCode = await command.run(named === undefined ? args : args.slice(1));
+} else {
+  const code = await command.run(named === undefined ? args : args.slice(1));
+  // Unless the output could not be written.
+  process.exitCode ||= code;
+}

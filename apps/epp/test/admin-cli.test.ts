@@ -108,6 +108,12 @@ test("explain and state send the token of a file or of the environment, the file
   expect([denied.code, denied.err]).toEqual([1, expect.stringContaining("nonResourceURLs")]);
 });
 
+test("explain --json of no decisions is an empty list of them", async () => {
+  const port = String(await serve());
+  const { code, out } = await epp(["explain", "--metrics-port", port, "--token-file", file("t", "good"), "--json"]);
+  expect([code, JSON.parse(out)]).toEqual([0, { decisions: [] }]);
+});
+
 test("state prints what plugins tell, as text and as JSON, and one of them when it is named", async () => {
   const port = String(await serve());
   const asks = (...more: readonly string[]) =>

@@ -82,6 +82,9 @@ test("check tells what plugins warn of at a start: deprecated types, parts witho
     'warning  plugin "disagg-profile-handler": part of the configuration has no effect {"problem":"profile spare never runs: it is no stage"}',
   );
   expect(err).toContain(`ok (0 errors, ${warned.length + err.split(" warning EPP_").length - 1} warnings)`);
+  const asJson = await epp("check", "warned.yaml", "--json");
+  expect(asJson.err.trimEnd().split("\n")).toEqual(warned);
+  expect(JSON.parse(asJson.out)).toHaveLength(err.split(" warning EPP_").length - 1);
 });
 
 test("check --print shows the configuration with its defaults, which loads again", async () => {
@@ -113,6 +116,7 @@ test.each([
   [["check"], 2, "give one configuration file"],
   [["check", "missing.yaml"], 2, "cannot read missing.yaml"],
   [["check", "a.yaml", "--config-text", "plugins: []"], 2, "exclude each other; give one"],
+  [["check", "a.yaml", "--print", "--json"], 2, "--print and --json exclude each other; give one"],
   [["check", "a", "--pritn"], 2, "did you mean --print"],
   [["explain", "--address", "127.0.0.1:1"], 1, "no answer from http://127.0.0.1:1"],
   [["explain", "extra"], 2, 'unexpected argument "extra"'],
@@ -138,6 +142,7 @@ test.each([
   [[], 2, "nothing says where the endpoints are"],
   [["frobnicate"], 2, 'unknown command "frobnicate". See --help'],
   [["explian"], 2, 'unknown command "explian"; did you mean explain?'],
+  [["help", "chekc"], 2, 'unknown command "chekc"; did you mean check?'],
   [["--grpc-port=0", "extra"], 2, 'unexpected argument "extra"'],
   [["check", "a.yaml", "b.yaml"], 2, "give one configuration file"],
 ] as const)("epp %j exits %d and says what to do", async (args, code, text) => {
@@ -158,6 +163,8 @@ test.each([
   [["replay", "--help"], /^ {6}--stall +Times .*\n(?:.*\n)* {6}--repeat .* \(default 1\)$/m],
   [["envoy-config", "--help"], /^ {6}--failure-mode .* \(default close\)$/m],
   [["demo", "--help"], /^ {6}--once +Exit after the requests\.$/m],
+  [["help", "serve"], /^ {2} {4}--metrics-staleness-threshold /m],
+  [["help", "check"], /^epp check: checks .*\n\n(?: {6}--.*\n)*$/],
   [["schema", "--help"], /^epp schema: prints the JSON Schema.*\n$/],
 ] as const)("epp %j prints the flags of the command", async (args, pattern) => {
   const { code, out, err } = await epp(...args);

@@ -242,15 +242,19 @@ test("a picker that cannot be made leaves nothing running and tells its problems
   expect([made, disposed]).toEqual([[0, 1], 2]);
 });
 
-const trace = file(
-  "trace.jsonl",
-  `${JSON.stringify({ timestamp: 0, input_length: 5, output_length: 1, hash_ids: [1] })}\n{"a": 1}\n`,
-);
+const requestLine = (timestamp: number): string =>
+  `${JSON.stringify({ timestamp, input_length: 5, output_length: 1, hash_ids: [1] })}\n`;
+const trace = file("trace.jsonl", `${requestLine(0)}{"a": 1}\n`);
+const marked = file("marked.jsonl", `\ufeff${requestLine(0)}{"a": 1}\n`);
+const yearLong = file("year.jsonl", `${requestLine(0)}${requestLine(365 * 86_400_000 - 10_000)}`);
 
 test.each([
   [[], "--trace is missing; give a file, or a workload without one: --workload=shared-prefix|multi-turn|hot-prefix"],
   [["--trace", join(directory, "none.jsonl")], "epp replay: cannot read "],
   [["--trace", trace], "trace.jsonl:2: input_length must be a whole number from 1 to 10000000"],
+  [["--trace", marked], "marked.jsonl:2: input_length must be"],
+  [["--trace", yearLong], "at rate scale 1 the last request comes after 365 days; a replay may have 30. Give a larger"],
+  [["--trace", yearLong, "--rate-scale=10"], "at rate scale 10 the last request comes after 37 days"],
   [["--trace", trace, "--workload=hot-prefix"], "--trace cannot be used with --workload=hot-prefix"],
   [["--workload=warm-prefix"], 'flag --workload: "warm-prefix" is not one of trace, shared-prefix'],
   [["--workload=hot-prefix", "--policies=randm"], 'flag --policies: no policy "randm"; there are random, round-robin'],

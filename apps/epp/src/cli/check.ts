@@ -41,6 +41,12 @@ export const checkCommand: Command = {
       complain("epp check: a configuration file and --config-text exclude each other; give one");
       return exitCode.badInput;
     }
+    const asJson = flags.values.get("json") === true;
+    const printed = flags.values.get("print") === true;
+    if (asJson && printed) {
+      complain("epp check: --print and --json exclude each other; give one");
+      return exitCode.badInput;
+    }
     const warnings: string[] = [];
     const loaded = await loadGraph(
       { configFile: flags.positional[0] ?? "", configText, endpointsFile: "" },
@@ -62,11 +68,11 @@ export const checkCommand: Command = {
     const { problems, effective, graph } = loaded;
     const warned = warnings.slice();
     await graph?.dispose();
-    if (flags.values.get("json") === true) print(JSON.stringify(problems, null, 2));
-    else for (const line of [...problems.map(formatProblem), ...warned]) complain(line);
+    if (asJson) print(JSON.stringify(problems, null, 2));
+    for (const line of asJson ? warned : [...problems.map(formatProblem), ...warned]) complain(line);
     const errors = problems.filter((problem) => problem.severity === "error").length;
-    if (flags.values.get("print") === true && effective !== undefined && errors === 0) print(printEffective(effective));
-    if (flags.values.get("json") !== true) {
+    if (printed && effective !== undefined && errors === 0) print(printEffective(effective));
+    if (!asJson) {
       if (graph !== undefined && effective !== undefined) {
         const lines = await describeWork(graph, effective, {
           refreshMetricsIntervalMs: Math.max(minRefreshMs, Number(flags.values.get("refresh-metrics-interval"))),

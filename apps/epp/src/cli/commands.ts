@@ -15,7 +15,7 @@ export interface LazyCommand {
 }
 
 const help: LazyCommand = {
-  summary: "prints this text",
+  summary: "prints this text, or the flags of a command: epp help COMMAND",
   load: async () => (await import("./help.ts")).helpCommand,
 };
 const version: LazyCommand = {
@@ -35,7 +35,7 @@ export const commands: ReadonlyMap<string, LazyCommand> = new Map<string, LazyCo
   [
     "check",
     {
-      summary: "checks a configuration file as a start does: epp check FILE [--print] [--json]",
+      summary: "checks a configuration file as a start does: epp check FILE [--print|--json]",
       load: async () => (await import("./check.ts")).checkCommand,
     },
   ],

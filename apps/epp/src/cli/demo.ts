@@ -34,6 +34,9 @@ export const demoCommand: Command = {
     const interrupted = new Promise<void>((resolve) => {
       process.once("SIGINT", () => resolve());
       process.once("SIGTERM", () => resolve());
+      process.once("SIGHUP", () => resolve());
+      // Nobody reads on, as in `epp demo | head`.
+      process.stdout.once("error", () => resolve());
     });
     try {
       const shown = runDemo({ directory, started, port, servers: Number(flags.values.get("servers")) });

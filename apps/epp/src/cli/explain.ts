@@ -46,7 +46,8 @@ export const explainCommand: Command = {
       return exitCode.failed;
     }
     if (flags.values.get("json") === true) {
-      print(JSON.stringify(toJson(ListDecisionsResponseSchema, answer), null, 2));
+      // A score of 0 is a score, and no decisions are a list.
+      print(JSON.stringify(toJson(ListDecisionsResponseSchema, answer, { alwaysEmitImplicit: true }), null, 2));
       return exitCode.ok;
     }
     if (answer.decisions.length === 0) {

@@ -1,9 +1,21 @@
 import { type FlagSpec, flagTable } from "../flags/flag-table.ts";
 import { type Command, commands } from "./commands.ts";
 import { exitCode, print } from "./output.ts";
+import { complainOfUnknownCommand } from "./unknown-command.ts";
 
 export const helpCommand: Command = {
-  async run() {
+  async run([name]) {
+    if (name !== undefined && !name.startsWith("-")) {
+      const command = await commands.get(name)?.load();
+      if (command === undefined) {
+        complainOfUnknownCommand(name, commands.keys());
+        return exitCode.badInput;
+      }
+      if (command.flags !== undefined) {
+        printCommandHelp(name, command.flags);
+        return exitCode.ok;
+      }
+    }
     const names = [...commands].filter(([name]) => !name.startsWith("-"));
     print("Usage: epp [command] [flags]\n\nCommands (serve when none is given):");
     for (const [name, command] of names) print(`  ${name.padEnd(14)} ${command.summary}`);

@@ -8,10 +8,15 @@ export function complain(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Ends quietly when the reader of our output is gone (`epp explain | head`). */
+/**
+ * A reader that is gone (`epp explain | head`) changes nothing: the command ends as it would have. Output that cannot be
+ * written for another reason, such as a full disk, is said once and makes the exit code that of a failure.
+ */
 export function onOutputError(error: NodeJS.ErrnoException): void {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
+  if (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED") return;
+  if (process.exitCode === exitCode.failed) return;
+  process.exitCode = exitCode.failed;
+  complain(`epp: the output cannot be written: ${error.message}`);
 }
 
 /** Exit codes. */

@@ -358,23 +358,20 @@ function serverFactory(
   metrics: MetricsRegistry,
   logger: Logger,
 ): RpcServerFactory {
-  if (transport === "grpc-js") return createGrpcJsServer;
+  const onHandlerError = (error: unknown): void => {
+    logger.error(
+      { problem: errorText(error), stack: error instanceof Error ? error.stack : undefined },
+      "request handler failed; its stream ended",
+    );
+  };
+  if (transport === "grpc-js") return (options) => createGrpcJsServer({ ...options, onHandlerError });
   const violations = metrics.counter({
     name: "llm_d_epp_http2_violations_total",
     help: "What peers of the gRPC ports did against the protocol or beyond a limit.",
     labelNames: ["violation"],
   });
   return (options) =>
-    createHttp2Server({
-      ...options,
-      onViolation: (name) => violations.labels(name).inc(),
-      onHandlerError: (error) => {
-        logger.error(
-          { problem: errorText(error), stack: error instanceof Error ? error.stack : undefined },
-          "request handler failed; its stream ended",
-        );
-      },
-    });
+    createHttp2Server({ ...options, onHandlerError, onViolation: (name) => violations.labels(name).inc() });
 }
 
 /** Names the flag of a port that cannot be had. */

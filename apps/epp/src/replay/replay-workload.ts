@@ -53,7 +53,8 @@ async function readTraceFile(file: string): Promise<string> {
   let bytes: number;
   try {
     bytes = (await stat(file)).size;
-    if (bytes <= maxTraceBytes) return await readFile(file, "utf8");
+    // Editors of Windows put a byte order mark before the first line.
+    if (bytes <= maxTraceBytes) return (await readFile(file, "utf8")).replace(/^\ufeff/, "");
   } catch (thrown: unknown) {
     throw new TraceError(`cannot read ${file}: ${errorText(thrown)}`);
   }

@@ -7,6 +7,7 @@ import {
   type PickerFactory,
   type ReplayOutcome,
   runReplay,
+  TraceError,
   type Workload,
 } from "@pointsman/replay";
 import { compareReplays, type ReplayComparison } from "./compare-replays.ts";
@@ -57,6 +58,7 @@ export async function runReplays(request: ReplayRequest, progress: ProgressBar):
   const workloadOf = await replayWorkload(request);
   for (const configFile of configs) await checkReplayConfig({ ...request, configFile });
   const workload = workloadOf(seed);
+  checkDuration(workload, request.rateScale ?? 1);
   let capacityRateScale: number | undefined;
   if (request.rateScale === undefined) {
     progress.say("looking for the load the pool can take");
@@ -88,6 +90,20 @@ export async function runReplays(request: ReplayRequest, progress: ProgressBar):
       outcomes: runs.map((ofPolicy) => ({ combined: combineOutcomes(ofPolicy), runs: ofPolicy })),
     })),
   };
+}
+
+/** Pages of metrics are read all the time, so that time without requests costs time, too. */
+const longestDays = 30;
+
+/** Throws a `TraceError` when arrivals are spread over more virtual time than can be replayed. */
+function checkDuration(workload: Workload, rateScale: number): void {
+  let lastMs = 0;
+  for (const { atMs } of workload.requests) lastMs = Math.max(lastMs, atMs);
+  const days = lastMs / rateScale / 86_400_000;
+  if (days <= longestDays) return;
+  throw new TraceError(
+    `at rate scale ${rateScale} the last request comes after ${Math.ceil(days)} days; a replay may have ${longestDays}. Give a larger --rate-scale or fewer --requests`,
+  );
 }
 
 interface MutableLoadReport extends Rate {
