@@ -1,5 +1,6 @@
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
+import { defaultHttp2Limits, type Http2Limits } from "./http2-limits.ts";
 import {
   type RpcHandler,
   type RpcMethod,
@@ -8,6 +9,9 @@ import {
   type RpcTls,
   rpcStatus,
 } from "./rpc-transport.ts";
+
+/** Replies of one RPC that wait for the client; above it the RPC's requests are not read. */
+const maxWaitingBytes = 65_536;
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
@@ -19,16 +23,25 @@ export function createGrpcJsServer(options: RpcServerOptions): RpcServer {
     // One connection of a proxy carries thousands of streams.
     "grpc.max_concurrent_streams": 0x7fffffff,
   });
+  allowResets(server, { ...defaultHttp2Limits, ...options.limits });
   let openStreams = 0;
   const closed = (): void => {
     openStreams--;
+  };
+  const threw = (error: unknown): void => {
+    if (options.onHandlerError !== undefined) options.onHandlerError(error);
+    else {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   };
   for (const [path, method] of options.methods) {
     server.register(
       path,
       (call: ServerDuplexStream<Buffer, Buffer>) => {
         openStreams++;
-        serve(call, method, closed);
+        serve(call, method, closed, threw);
       },
       identity,
       identity,
@@ -66,6 +79,16 @@ export function createGrpcJsServer(options: RpcServerOptions): RpcServer {
   };
 }
 
+/**
+ * Node's HTTP/2 ends a connection with all its streams at 1,000 resets at once, and Node 24 sometimes aborts over it. Its
+ * options for that are none of the library's, so they go where the library keeps those that it hands to Node.
+ */
+function allowResets(server: Server, { resetBurst, resetsPerSecond }: Http2Limits): void {
+  const handedOn: unknown = Reflect.get(server, "commonServerOptions");
+  if (typeof handedOn !== "object" || handedOn === null) return;
+  Object.assign(handedOn, { streamResetBurst: resetBurst, streamResetRate: resetsPerSecond });
+}
+
 /** Credentials whose certificate can be replaced while they serve, with the version and suites that were asked for. */
 class TlsCredentials extends ServerCredentials {
   constructor(tls: RpcTls) {
@@ -94,37 +117,71 @@ function secureContextOf(tls: RpcTls): SecureContextOptions {
   };
 }
 
-function serve(call: ServerDuplexStream<Buffer, Buffer>, method: RpcMethod, closed: () => void): void {
+function serve(
+  call: ServerDuplexStream<Buffer, Buffer>,
+  method: RpcMethod,
+  closed: () => void,
+  threw: (error: unknown) => void,
+): void {
   let over = false;
-  call.once("close", closed);
-  const handler: RpcHandler = method({
-    send(slices) {
-      if (!over) call.write(slices.length === 1 ? Buffer.from(slices[0]!) : Buffer.concat(slices));
-    },
-    end(status) {
-      if (over) return;
-      over = true;
-      if (status === undefined || status.code === rpcStatus.ok) call.end();
-      else call.emit("error", { code: status.code, details: status.message });
-    },
-  });
+  let waitingBytes = 0;
+  let handler: RpcHandler | undefined;
   const cancelled = (code: number): void => {
     if (over) return;
     over = true;
-    handler.cancelled(code);
+    try {
+      handler?.cancelled(code);
+    } catch (error: unknown) {
+      threw(error);
+    }
   };
+  /** Runs a method of the service; the RPC of one that throws ends. */
+  const guard = (run: () => void): void => {
+    try {
+      run();
+    } catch (error: unknown) {
+      threw(error);
+      // The handler hears of its RPC's end through this event, too.
+      if (!over) call.emit("error", { code: rpcStatus.internal, details: "internal error" });
+    }
+  };
+  call.once("close", closed);
   call.on("data", (bytes: Buffer) => {
-    if (!over) handler.message(bytes);
+    if (!over) guard(() => handler?.message(bytes));
   });
+  // A stream that is reset ends first and is cancelled after that: what looks like a half close may be none.
   call.on("end", () => {
-    if (!over) handler.halfClose();
+    setImmediate(() => {
+      if (!over) guard(() => handler?.halfClose());
+    });
   });
   call.on("cancelled", () => cancelled(deadlinePassed(call) ? rpcStatus.deadlineExceeded : rpcStatus.cancelled));
   call.on("error", (error: Error & { readonly code?: unknown }) => {
     cancelled(typeof error.code === "number" ? error.code : rpcStatus.unknown);
   });
+  guard(() => {
+    handler = method({
+      send(slices) {
+        if (over) return;
+        const message = slices.length === 1 ? Buffer.from(slices[0]!) : Buffer.concat(slices);
+        waitingBytes += message.length;
+        call.write(message, () => {
+          waitingBytes -= message.length;
+          if (waitingBytes <= maxWaitingBytes / 2) call.resume();
+        });
+        if (waitingBytes > maxWaitingBytes) call.pause();
+      },
+      end(status) {
+        if (over) return;
+        over = true;
+        if (status === undefined || status.code === rpcStatus.ok) call.end();
+        else call.emit("error", { code: status.code, details: status.message });
+      },
+    });
+  });
 }
 
+/** Timers may run a millisecond early by this clock. */
 function deadlinePassed(call: ServerDuplexStream<Buffer, Buffer>): boolean {
-  return Number(call.getDeadline()) <= Date.now();
+  return Number(call.getDeadline()) <= Date.now() + 1;
 }

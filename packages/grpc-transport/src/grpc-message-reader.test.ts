@@ -22,7 +22,7 @@ test("messages are the same however the bytes are cut", () => {
       array(integer({ min: 1, max: 30 })),
       (bodies, cuts) => {
         const bytes = Buffer.concat(bodies.map((body) => grpcMessage(body)));
-        const reader = new GrpcMessageReader(1000, false, new PartialMessages(200_000_000));
+        const reader = new GrpcMessageReader(1000, undefined, new PartialMessages(200_000_000));
         const messages: Buffer[] = [];
         let at = 0;
         for (const cut of [...cuts, bytes.length]) {
@@ -40,13 +40,13 @@ test("messages are the same however the bytes are cut", () => {
 
 test("a message stays as it is when the bytes it came in are overwritten", () => {
   const chunk = grpcMessage(Buffer.from("hello"));
-  const [message] = readAll(new GrpcMessageReader(1000, false, new PartialMessages(200_000_000)), chunk);
+  const [message] = readAll(new GrpcMessageReader(1000, undefined, new PartialMessages(200_000_000)), chunk);
   chunk.fill(0);
   expect(message!.toString()).toBe("hello");
 });
 
 test("a length alone takes little memory, and a large message arrives whole", () => {
-  const reader = new GrpcMessageReader(100_000_000, false, new PartialMessages(200_000_000));
+  const reader = new GrpcMessageReader(100_000_000, undefined, new PartialMessages(200_000_000));
   const before = process.memoryUsage().arrayBuffers;
   const body = Buffer.alloc(3_000_000, "z");
   const bytes = grpcMessage(body);
@@ -59,7 +59,7 @@ test("a length alone takes little memory, and a large message arrives whole", ()
 });
 
 test("a length over the limit is refused before its bytes come", () => {
-  const reader = new GrpcMessageReader(1000, false, new PartialMessages(200_000_000));
+  const reader = new GrpcMessageReader(1000, undefined, new PartialMessages(200_000_000));
   expect(readAll(reader, grpcMessage(Buffer.alloc(1001)).subarray(0, 5))).toEqual([]);
   expect(reader.failure).toMatchObject({ code: 8, message: "message of 1001 bytes is larger than the limit of 1000" });
 });

@@ -1,4 +1,5 @@
 import { gunzipSync } from "node:zlib";
+import { type InflateBudget, inflateBudgetSpent } from "./inflate-budget.ts";
 import { type PartialMessages, partialMessagesFull } from "./partial-messages.ts";
 import { type RpcEnd, rpcStatus } from "./rpc-transport.ts";
 
@@ -11,8 +12,7 @@ const firstBufferBytes = 131_072;
  */
 export class GrpcMessageReader {
   readonly #maxBytes: number;
-  /** The request's `grpc-encoding`. */
-  readonly #gzip: boolean;
+  readonly #inflates: InflateBudget | undefined;
   readonly #partials: PartialMessages;
   #prefixBytes = 0;
   #compressed = 0;
@@ -24,9 +24,10 @@ export class GrpcMessageReader {
   /** Why no further message can be read. */
   failure: RpcEnd | undefined;
 
-  constructor(maxBytes: number, gzip: boolean, partials: PartialMessages) {
+  /** `inflates` is there when the request's `grpc-encoding` is gzip. */
+  constructor(maxBytes: number, inflates: InflateBudget | undefined, partials: PartialMessages) {
     this.#maxBytes = maxBytes;
-    this.#gzip = gzip;
+    this.#inflates = inflates;
     this.#partials = partials;
   }
 
@@ -57,7 +58,11 @@ export class GrpcMessageReader {
           return undefined;
         }
       }
-      if (this.#length > this.#maxBytes || this.#compressed > 1 || (this.#compressed === 1 && !this.#gzip)) {
+      if (
+        this.#length > this.#maxBytes ||
+        this.#compressed > 1 ||
+        (this.#compressed === 1 && this.#inflates === undefined)
+      ) {
         return this.#refuse();
       }
     }
@@ -88,7 +93,7 @@ export class GrpcMessageReader {
     }
     this.#prefixBytes = 0;
     this.used = at - start;
-    return this.#compressed === 1 ? this.#inflate(message) : message;
+    return this.#compressed === 1 ? this.#inflate(message, this.#inflates!) : message;
   }
 
   /** Gives up a message that is not complete. Nothing can be read after that. */
@@ -124,10 +129,18 @@ export class GrpcMessageReader {
     }
   }
 
-  #inflate(message: Buffer): Buffer | undefined {
+  #inflate(message: Buffer, budget: InflateBudget): Buffer | undefined {
+    if (!budget.begin()) {
+      this.failure = inflateBudgetSpent;
+      return undefined;
+    }
     try {
-      return gunzipSync(message, { maxOutputLength: this.#maxBytes });
+      const inflated = gunzipSync(message, { maxOutputLength: this.#maxBytes });
+      budget.spend(message.length + inflated.length);
+      return inflated;
     } catch (error) {
+      // How far it came is not known.
+      budget.spend(message.length + this.#maxBytes);
       const tooLarge = error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
       this.failure = tooLarge
         ? {

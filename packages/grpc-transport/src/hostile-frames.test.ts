@@ -236,6 +236,20 @@ test.each([
   expect(server.violations).toEqual(["not-grpc"]);
 });
 
+test("the answer to HEAD tells its length and has no content", async () => {
+  const client = await server.client();
+  const fields = [
+    [":method", "HEAD"],
+    [":scheme", "http"],
+    [":path", "/"],
+  ] as const;
+  client.send(headersBytes(1, encodeHeaderBlock(fields), true));
+  expect((await client.frame(frameType.headers, 1)).fields).toMatchObject({ ":status": "405", "content-length": "42" });
+  await client.settle();
+  expect(client.data(1).length).toBe(0);
+  expect(server.server.load()).toMatchObject({ streams: 0, deadlines: 0 });
+});
+
 test.each([
   ["application/grpc+proto", "0"],
   ["application/grpc; charset=utf-8", "0"],
@@ -274,6 +288,8 @@ test("a handler that throws ends its RPC with INTERNAL, and nothing else", async
   client.send(headersBytes(1, requestBlock("/test.Service/Throw")), dataBytes(1, hi));
   expect((await client.trailers(1))["grpc-status"]).toBe("13");
   expect(server.handlerErrors.map(String)).toEqual(["Error: a bug in the handler"]);
+  // It hears of the end, so that it can let go of what it holds.
+  expect(server.service).toMatchObject({ open: 0, cancelled: 1 });
   client.send(headersBytes(3, requestBlock(echoPath)), dataBytes(3, hi, true));
   expect((await client.trailers(3))["grpc-status"]).toBe("0");
 });

@@ -1,5 +1,6 @@
 import type { Deadline } from "./deadline-queue.ts";
 import { GrpcMessageReader } from "./grpc-message-reader.ts";
+import type { InflateBudget } from "./inflate-budget.ts";
 import type { OutputQueue } from "./output-queue.ts";
 import type { PartialMessages } from "./partial-messages.ts";
 import { type RpcEnd, type RpcHandler, type RpcMethod, type RpcStream, rpcStatus } from "./rpc-transport.ts";
@@ -53,9 +54,14 @@ export class Http2Call implements RpcStream, Deadline {
     return this.queue === undefined ? 0 : this.queue.byteCount;
   }
 
-  /** Hands the RPC to a method. */
-  open(method: RpcMethod, maxReceiveBytes: number, gzip: boolean, partials: PartialMessages): void {
-    this.#reader = new GrpcMessageReader(maxReceiveBytes, gzip, partials);
+  /** Hands the RPC to a method. `inflates` is there when messages may be compressed. */
+  open(
+    method: RpcMethod,
+    maxReceiveBytes: number,
+    inflates: InflateBudget | undefined,
+    partials: PartialMessages,
+  ): void {
+    this.#reader = new GrpcMessageReader(maxReceiveBytes, inflates, partials);
     try {
       this.#handler = method(this);
     } catch (error) {
@@ -150,11 +156,12 @@ export class Http2Call implements RpcStream, Deadline {
     }
   }
 
-  /** A handler threw: its RPC ends, the others go on. */
+  /** A handler threw: its RPC ends, which it hears of to let go of what it holds, and the others go on. */
   #broken(error: unknown): void {
     this.#streams.handlerThrew(error);
     if (this.isOver) return;
     this.#close();
     this.#streams.endCall(this, { code: rpcStatus.internal, message: "internal error" }, false);
+    this.#tellCancelled(rpcStatus.internal);
   }
 }

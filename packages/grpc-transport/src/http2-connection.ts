@@ -304,7 +304,7 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
     else if (isAck ? end !== start : (end - start) % 6 !== 0) this.#wrongSize("SETTINGS");
     else if (isAck) {
       if (!this.isGreeted) this.connectionError(errorCode.protocolError, "bad-preface", "first frame is not SETTINGS");
-      else this.idleFrame();
+      else if (this.idleFrame()) this.#streams.areSettingsKnown = true;
     } else if (!this.#guard.settings()) {
       this.connectionError(errorCode.enhanceYourCalm, "settings-flood", "too many SETTINGS");
     } else this.#applySettings(readSettings(bytes, start, end));

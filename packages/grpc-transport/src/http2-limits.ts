@@ -16,10 +16,21 @@ export interface Http2Limits {
    * `maxReceiveBytes`, so that one message always fits.
    */
   readonly maxPartialMessageBytes: number;
+  /**
+   * Bytes of gzip messages, counted decompressed and 4 KiB each at least, at once and per second. The RPC whose message comes
+   * when they are used up ends with RESOURCE_EXHAUSTED. The burst is at least `maxReceiveBytes`.
+   */
+  readonly inflateBurstBytes: number;
+  readonly inflateBytesPerSecond: number;
   /** Unsent bytes of one stream above which the stream's receive window is not renewed. */
   readonly maxStreamOutputBytes: number;
-  /** Unsent bytes of all streams above which the connection's receive window is not renewed; at 4 times it, the stream that sends more is reset. */
+  /** Unsent bytes of all streams above which the connection's receive window is not renewed. */
   readonly maxConnectionOutputBytes: number;
+  /**
+   * Unsent bytes of all streams above which the stream that sends more is reset. Replies that a service makes at once, such
+   * as large bodies that it gives back, wait for the socket even when the client reads as fast as it can.
+   */
+  readonly maxUnsentBytes: number;
   /** Bytes that wait for the socket above which nothing more is read from it. */
   readonly maxSocketBacklogBytes: number;
   /** Time for a connection's preface and first SETTINGS, its TLS handshake included, and for a whole header block. */
@@ -46,8 +57,11 @@ export const defaultHttp2Limits: Http2Limits = {
   streamWindowBytes: 1_048_576,
   connectionWindowBytes: 16_777_216,
   maxPartialMessageBytes: 268_435_456,
+  inflateBurstBytes: 67_108_864,
+  inflateBytesPerSecond: 67_108_864,
   maxStreamOutputBytes: 1_048_576,
   maxConnectionOutputBytes: 16_777_216,
+  maxUnsentBytes: 1_073_741_824,
   maxSocketBacklogBytes: 1_048_576,
   headerTimeoutMs: 10_000,
   resetBurst: 20_000,

@@ -30,6 +30,7 @@ export type Http2Violation =
   | "not-grpc"
   | "message-size"
   | "partial-messages"
+  | "inflate-flood"
   | "message-malformed";
 
 /** What each violation ends. */
@@ -64,5 +65,6 @@ export const http2Violations: Readonly<Record<Http2Violation, "connection" | "st
   "not-grpc": "stream",
   "message-size": "stream",
   "partial-messages": "stream",
+  "inflate-flood": "stream",
   "message-malformed": "stream",
 };

@@ -31,15 +31,15 @@ export interface RpcStream {
   end(status?: RpcEnd): void;
 }
 
-/** What a service does with one RPC. The methods must not throw. */
+/** What a service does with one RPC. The methods must not throw; one that does ends the RPC with INTERNAL. */
 export interface RpcHandler {
   /** One whole message. The bytes stay valid and unchanged. */
   message(bytes: Uint8Array): void;
   /** The client will send no more. */
   halfClose(): void;
   /**
-   * The RPC is over before the server ended it: the client cancelled, its deadline passed, the connection broke. `code` is
-   * the RPC's status.
+   * The RPC is over before the server ended it: the client cancelled, its deadline passed, the connection broke, a method
+   * of this handler threw. `code` is the RPC's status.
    */
   cancelled(code: number): void;
 }
@@ -69,7 +69,7 @@ export interface RpcServerOptions {
   readonly maxReceiveBytes: number;
   /** A larger message of ours ends its RPC with RESOURCE_EXHAUSTED; unlimited when absent. */
   readonly maxSendBytes?: number;
-  /** Bounds against hostile and slow peers; see {@link Http2Limits} for the defaults. The transport on grpc-js has its own. */
+  /** Bounds against hostile and slow peers; see {@link Http2Limits} for the defaults. On grpc-js, those of resets hold. */
   readonly limits?: Partial<Http2Limits>;
   /** Checks of silent connections. */
   readonly keepalive?: Http2Keepalive;

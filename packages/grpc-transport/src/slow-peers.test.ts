@@ -12,7 +12,7 @@ import {
 } from "../test/raw-http2-client.ts";
 import { TestServer } from "../test/serve-http2.ts";
 import { echoPath, silentPath, sizePath } from "../test/test-service.ts";
-import { clientPreface, errorCode, frameType, maxWindowBytes, settingId } from "./http2-protocol.ts";
+import { clientPreface, errorCode, frameFlag, frameType, maxWindowBytes, settingId } from "./http2-protocol.ts";
 import type { RpcServerOptions } from "./index.ts";
 
 const originalWrite = Socket.prototype.write;
@@ -109,9 +109,22 @@ test("receive windows are renewed while messages are read", async () => {
 test("a client that sends more than a stream's window loses the stream", async () => {
   const server = await serve({ limits: { streamWindowBytes: 1000, connectionWindowBytes: 70_000 } });
   const client = await server.client();
+  client.send(frameBytes(frameType.settings, frameFlag.ack, 0));
   client.send(headersBytes(1, requestBlock(silentPath)), dataBytes(1, Buffer.alloc(1001)));
   expect(await client.resetCode(1)).toBe(errorCode.flowControlError);
   expect(server.violations).toEqual(["stream-window"]);
+});
+
+test("until a client knows the SETTINGS it may send what the protocol allows on a stream", async () => {
+  const server = await serve({ limits: { streamWindowBytes: 1000 } });
+  const client = await server.client();
+  client.send(headersBytes(1, requestBlock(silentPath)), dataBytes(1, Buffer.alloc(16_384)));
+  await client.settle();
+  expect(server.violations).toEqual([]);
+  client.send(frameBytes(frameType.settings, frameFlag.ack, 0));
+  client.send(headersBytes(3, requestBlock(silentPath)), dataBytes(3, Buffer.alloc(1001)));
+  expect(await client.resetCode(3)).toBe(errorCode.flowControlError);
+  expect(server.server.load()).toMatchObject({ streams: 1 });
 });
 
 test("a client that sends more than the connection's window loses the connection", async () => {
@@ -152,12 +165,24 @@ test("a stream whose replies nobody takes gets no more window, and its memory st
 });
 
 test("output that no peer takes is bounded: the stream that exceeds it is reset", async () => {
-  const server = await serve({ limits: { maxConnectionOutputBytes: 100_000 } });
+  const server = await serve({ limits: { maxUnsentBytes: 400_000 } });
   const client = await server.client({ greeting: greeting(0) });
   for (let id = 1; id <= 9; id += 2) client.send(ask(id, 90_000));
   expect(await client.resetCode(9)).toBe(errorCode.enhanceYourCalm);
   expect(server.violations).toEqual(["output-overflow"]);
   expect(server.server.load()).toMatchObject({ streams: 4, unsentBytes: 360_020 });
+});
+
+test("a client that reads gets all of the large replies that are made at once", async () => {
+  const server = await serve({ limits: { maxConnectionOutputBytes: 100_000, maxSocketBacklogBytes: 50_000 } });
+  const openWindows = Buffer.concat([greeting(maxWindowBytes), windowUpdate(0, maxWindowBytes - 65_535)]);
+  const client = await server.client({ greeting: openWindows });
+  client.send(ask(1, 3_000_000), ask(3, 3_000_000), ask(5, 3_000_000));
+  for (const id of [1, 3, 5]) {
+    expect((await client.trailers(id))["grpc-status"]).toBe("0");
+    expect(client.data(id).length).toBe(3_000_005);
+  }
+  expect(server.violations).toEqual([]);
 });
 
 test("a peer that asks and does not read stops being read, and gets everything when it reads", async () => {

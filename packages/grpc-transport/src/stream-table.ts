@@ -7,8 +7,9 @@ import type { HeaderAssembly } from "./header-assembly.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import { Http2Call } from "./http2-call.ts";
 import type { ConnectionContext } from "./http2-connection.ts";
-import { errorCode } from "./http2-protocol.ts";
+import { defaultWindowBytes, errorCode } from "./http2-protocol.ts";
 import type { Http2Violation } from "./http2-violation.ts";
+import { InflateBudget, inflateBudgetSpent } from "./inflate-budget.ts";
 import { PartialMessages, partialMessagesFull } from "./partial-messages.ts";
 import { RequestHead } from "./request-head.ts";
 import { type RpcEnd, type RpcMethod, rpcStatus } from "./rpc-transport.ts";
@@ -40,9 +41,13 @@ export class StreamTable {
   readonly #calls = new Map<number, Http2Call>();
   readonly #closed = new ClosedStreams();
   readonly #partials: PartialMessages;
+  /** Made for the first request with `grpc-encoding: gzip`. */
+  #inflates: InflateBudget | undefined;
   readonly scheduler: SendScheduler;
   /** The highest stream that the peer has opened. */
   lastId = 0;
+  /** The peer has acknowledged our SETTINGS; until then it may send what the protocol allows without them. */
+  areSettingsKnown = false;
   /** Set to refuse new streams. */
   refusesNew = false;
   /** The call of the DATA frame that is being read; undefined to drop its bytes. */
@@ -99,7 +104,7 @@ export class StreamTable {
     }
     if (!call.isAnswered) this.#writer.headers(call.id, replyHeaders, false);
     this.scheduler.message(call, slices, length);
-    if (this.scheduler.queuedBytes > this.#context.limits.maxConnectionOutputBytes * 4) {
+    if (this.scheduler.queuedBytes > this.#context.limits.maxUnsentBytes) {
       this.streamError(call.id, errorCode.enhanceYourCalm, "output-overflow");
     }
     this.#host.flushSoon();
@@ -115,7 +120,8 @@ export class StreamTable {
   refuseMessage(call: Http2Call, status: RpcEnd): void {
     const isSize = status.code === rpcStatus.resourceExhausted;
     const violation = isSize ? "message-size" : "message-malformed";
-    this.#context.violation(status === partialMessagesFull ? "partial-messages" : violation);
+    if (status === partialMessagesFull) this.#context.violation("partial-messages");
+    else this.#context.violation(status === inflateBudgetSpent ? "inflate-flood" : violation);
     call.fail(status);
   }
 
@@ -188,7 +194,10 @@ export class StreamTable {
       this.streamError(streamId, errorCode.protocolError, "malformed-request");
       return;
     }
-    const call = new Http2Call(this, streamId, limits.streamWindowBytes, this.scheduler.initialWindowBytes);
+    const windowBytes = this.areSettingsKnown
+      ? limits.streamWindowBytes
+      : Math.max(limits.streamWindowBytes, defaultWindowBytes);
+    const call = new Http2Call(this, streamId, windowBytes, this.scheduler.initialWindowBytes);
     this.#calls.set(streamId, call);
     call.contentLeftBytes = head.contentLengthBytes;
     call.remoteEnded = block.endStream;
@@ -219,7 +228,14 @@ export class StreamTable {
       }
       this.#setDeadline(call, timeoutMs);
     }
-    call.open(method, maxReceiveBytes, encoding === "gzip", this.#partials);
+    call.open(method, maxReceiveBytes, encoding === "gzip" ? this.#inflateBudget() : undefined, this.#partials);
+  }
+
+  #inflateBudget(): InflateBudget {
+    const { limits, maxReceiveBytes, clock } = this.#context;
+    const burstBytes = Math.max(limits.inflateBurstBytes, maxReceiveBytes);
+    this.#inflates ??= new InflateBudget(burstBytes, limits.inflateBytesPerSecond, clock);
+    return this.#inflates;
   }
 
   /** Answers a request that is not gRPC. Its body is dropped, and checked, until it ends or its time is up. */
@@ -233,7 +249,8 @@ export class StreamTable {
     call.lingers = true;
     this.#setDeadline(call, plainLingerMs);
     this.#writer.headers(call.id, answer.block, false);
-    this.scheduler.raw(call, answer.body);
+    // An answer to HEAD has no content, only its length.
+    if (this.#head.method !== "HEAD") this.scheduler.raw(call, answer.body);
     this.scheduler.end(call, "data");
   }
 

@@ -19,4 +19,11 @@ test("a burst passes, then the rate, and what is given back up to the burst", ()
   expect(taken()).toBe(2);
   bucket.give(100);
   expect(taken()).toBe(3);
+  bucket.give(3);
+  bucket.owe(4);
+  expect(taken()).toBe(0);
+  nowMs = 60_100;
+  expect(taken()).toBe(0);
+  nowMs = 60_200;
+  expect(taken()).toBe(1);
 });

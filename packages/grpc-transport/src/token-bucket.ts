@@ -24,6 +24,11 @@ export class TokenBucket {
     return true;
   }
 
+  /** Takes tokens whether they are there or not; {@link take} gives false until what is owed has come. */
+  owe(tokens: number): void {
+    this.#tokens -= tokens;
+  }
+
   /** Puts tokens back, up to the burst. */
   give(tokens: number): void {
     this.#tokens = Math.min(this.#burst, this.#tokens + tokens);

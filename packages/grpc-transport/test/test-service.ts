@@ -45,7 +45,6 @@ export class TestService {
     [
       throwPath,
       this.#method(() => {
-        this.open--;
         throw new Error("a bug in the handler");
       }),
     ],

@@ -184,6 +184,19 @@ test("truncated and random bytes give a reason or a message, and agree with prot
   );
 });
 
+test("metadata that comes in many parts is read in time that grows with its size", () => {
+  // Time that grows with the square of the parts takes hours.
+  const parts = 200_000;
+  const bytes: Buffer[] = [];
+  for (let at = 0; at < parts; at++) {
+    const key = Buffer.from(`${at}`);
+    const mapEntry = Buffer.concat([Buffer.from([10, key.length]), key]);
+    bytes.push(Buffer.from([66, mapEntry.length + 2, 10, mapEntry.length]), mapEntry);
+  }
+  const decoded = decode(Buffer.concat(bytes));
+  expect(typeof decoded === "string" ? decoded : Object.keys(decoded.metadata).length).toBe(parts);
+});
+
 test("metadata nested beyond the bound is refused, not followed", () => {
   let value = Buffer.from([32, 1]);
   for (let i = 0; i < 5000; i++) {

@@ -152,8 +152,9 @@ function readHttpBody<H>(reader: WireReader, message: ExtProcMessage<H>): void {
 }
 
 function readMetadata<H>(reader: WireReader, message: ExtProcMessage<H>): void {
+  // What is not the common empty object was made here: a repeated field goes on with it.
   const metadata: Record<string, StructObject> =
-    message.metadata === noMetadata ? {} : { ...(message.metadata as Record<string, StructObject>) };
+    message.metadata === noMetadata ? {} : (message.metadata as Record<string, StructObject>);
   while (!reader.done) {
     const tag = reader.tag();
     if (tag !== 10) {

@@ -1,5 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { GrpcMessageReader } from "../../../packages/grpc-transport/src/grpc-message-reader.ts";
+import { InflateBudget } from "../../../packages/grpc-transport/src/inflate-budget.ts";
 import { PartialMessages } from "../../../packages/grpc-transport/src/partial-messages.ts";
 import { FuzzRandom } from "../fuzz-random.ts";
 import { cutBytes, type FuzzTarget } from "../fuzz-target.ts";
@@ -14,7 +15,8 @@ interface Reading {
 
 function read(pieces: readonly Buffer[], gzip: boolean): Reading {
   const partials = new PartialMessages(maxMessageBytes);
-  const reader = new GrpcMessageReader(maxMessageBytes, gzip, partials);
+  const inflates = gzip ? new InflateBudget(1_000_000, 0, () => 0) : undefined;
+  const reader = new GrpcMessageReader(maxMessageBytes, inflates, partials);
   const messages: string[] = [];
   for (const piece of pieces) {
     for (let at = 0; ; ) {

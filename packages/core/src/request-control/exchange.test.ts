@@ -105,6 +105,25 @@ test("the first picked endpoint leads the destination list, IPv6 in brackets", (
   expect(request.targets.map(({ slot }) => slot)).toEqual([1, 0]);
 });
 
+test("metadata of a request's messages has a bound, however it comes", () => {
+  const open = new OpenExchange();
+  open.requestHeaders({}, false, { first: {} });
+  for (let at = 0; at < 255; at++) open.requestBody(" ", false, { [`name${at}`]: {} });
+  open.requestBody(" ", false, { first: {}, name7: {} });
+  expect(open.sink.calls).toEqual([]);
+  open.requestBody(" ", false, { another: {} });
+  open.requestBody({ model: "m" });
+  expect(open.sink.calls).toEqual([
+    {
+      call: "reply",
+      reply: expect.objectContaining({
+        status: 400,
+        body: "inference error: BadRequest - metadata of more than 256 namespaces",
+      }),
+    },
+  ]);
+});
+
 test("a body larger than the limit ends with 413 and later messages change nothing", () => {
   const open = new OpenExchange({ maxRequestBodyBytes: 20 });
   open.requestHeaders().requestBody("x".repeat(20), false);

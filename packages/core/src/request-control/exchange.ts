@@ -11,11 +11,11 @@ import { RequestError } from "../request-error.ts";
 import { destinationsOf } from "../scheduling/destinations.ts";
 import type { PluginCalls } from "../scheduling/plugin-calls.ts";
 import { aliasedHeaders, wireNames } from "../wire-names.ts";
+import { BodyChunks } from "./body-chunks.ts";
 import { type ErrorFormat, evictionReply, replyFor } from "./error-reply.ts";
 import type { ExchangeObserver, ExchangeWatch } from "./exchange-observer.ts";
 import type { ExchangeSink, RoutedRequest } from "./exchange-sink.ts";
 import type { InFlightRequest, InFlightRequests } from "./in-flight-requests.ts";
-import { joinChunks } from "./join-chunks.ts";
 import type { OpenExchanges } from "./open-exchanges.ts";
 import { type ParserSelection, requestPath } from "./parser-selection.ts";
 import type { RequestControl } from "./request-control.ts";
@@ -23,6 +23,9 @@ import type { RequestMetrics } from "./request-metrics.ts";
 import { requestMutation } from "./request-mutation.ts";
 import { ResponsePhase } from "./response-phase.ts";
 import { unreadBody } from "./unread-body.ts";
+
+/** Namespaces that the metadata of a request's messages may have together. */
+const maxNamespaces = 256;
 
 /** What all exchanges of one plugin graph share. */
 export interface Router {
@@ -72,8 +75,7 @@ export class Exchange {
   #requestId = "";
   #generatedRequestId = false;
   #metadata: MetadataObject = {};
-  #chunks: Uint8Array[] = [];
-  #bodyBytes = 0;
+  readonly #body = new BodyChunks();
   #trailersFollow = false;
   #parser: NamedPlugin<Parser> | undefined;
   #request: InferenceRequest | undefined;
@@ -120,16 +122,21 @@ export class Exchange {
     if (this.#state !== "receiving") return;
     for (const _ in metadata) {
       this.#metadata = { ...this.#metadata, ...metadata };
+      if (Object.keys(this.#metadata).length > maxNamespaces) {
+        this.#body.clear();
+        this.#metadata = {};
+        this.#refuse(new RequestError("BadRequest", `metadata of more than ${maxNamespaces} namespaces`));
+        return;
+      }
       break;
     }
-    this.#bodyBytes += bytes.length;
     const limit = this.#router.maxRequestBodyBytes;
-    if (this.#bodyBytes > limit) {
-      this.#chunks = [];
+    if (this.#body.byteCount + bytes.length > limit) {
+      this.#body.clear();
       this.#refuse(new RequestError("PayloadTooLarge", `request body exceeds ${limit} bytes`));
       return;
     }
-    if (bytes.length > 0) this.#chunks.push(bytes);
+    this.#body.push(bytes);
     if (endOfStream) this.#routeBody();
   }
 
@@ -185,7 +192,7 @@ export class Exchange {
     if (errorCode !== undefined) metrics.error(this.#request ?? this.#headers, errorCode);
     const responseWorkMs = response?.workMs(this.#completeAtMs ?? clock.now()) ?? 0;
     if (responseWorkMs > 0) metrics.responseWorkSeconds.observe(responseWorkMs / 1000);
-    this.#chunks = [];
+    this.#body.clear();
     this.#watch?.closed({
       cause: response?.complete === true ? "natural" : this.#evicted ? "evicted" : cause,
       modelServerError: response?.modelServerError === true,
@@ -231,8 +238,7 @@ export class Exchange {
       return;
     }
     this.#parser = parser;
-    const body = joinChunks(this.#chunks, this.#bodyBytes);
-    this.#chunks = [];
+    const body = this.#body.take();
     const startMs = clock.now();
     let parsed: ParsedRequest | RequestError;
     if (this.#router.readsRequestBodies === false && !headers.getAliased(aliasedHeaders.modelRewrite)) {

@@ -5,9 +5,9 @@ import type { NamedPlugin } from "../plugin/roles.ts";
 import type { SchedulingResult } from "../plugin/scheduling-plugins.ts";
 import type { InferenceRequest, MetadataObject, MetadataValue } from "../request.ts";
 import { wireNames } from "../wire-names.ts";
+import { BodyChunks } from "./body-chunks.ts";
 import type { Router } from "./exchange.ts";
 import type { ExchangeSink } from "./exchange-sink.ts";
-import { joinChunks } from "./join-chunks.ts";
 import type { BoundMetrics, CompleteAnswer } from "./request-metrics.ts";
 
 /**
@@ -33,8 +33,9 @@ export class ResponsePhase {
   #headers: Headers = new Headers();
   #streaming: boolean;
   #reader: ResponseReader | undefined;
-  #held: Uint8Array[] | undefined = [];
-  #heldBytes = 0;
+  #held: BodyChunks | undefined;
+  /** False once the answer is too long to be held. */
+  #holds = true;
   #started = false;
   #finished = false;
   #brokenReader = false;
@@ -111,15 +112,12 @@ export class ResponsePhase {
 
   body(bytes: Uint8Array, endOfStream: boolean): void {
     if (this.#finished) return;
-    if (!this.#streaming && this.#held !== undefined) {
-      if (bytes.length > 0) {
-        this.#held.push(bytes);
-        this.#heldBytes += bytes.length;
-      }
-      if (!endOfStream && this.#heldBytes <= maxHeldResponseBytes) return;
-      const held = this.#release();
-      if (!endOfStream) this.#held = undefined;
-      this.#pass(held, endOfStream);
+    if (!this.#streaming && this.#holds) {
+      this.#held ??= new BodyChunks();
+      this.#held.push(bytes);
+      if (!endOfStream && this.#held.byteCount <= maxHeldResponseBytes) return;
+      this.#holds = endOfStream;
+      this.#pass(this.#held.take(), endOfStream);
       return;
     }
     const { clock } = this.#init.router;
@@ -135,8 +133,8 @@ export class ResponsePhase {
       sink.responseTrailers();
       return;
     }
-    const held = this.#streaming ? noBytes : this.#release();
-    const out = this.#step(held, true);
+    const held = this.#streaming ? undefined : this.#held?.take();
+    const out = this.#step(held ?? noBytes, true);
     this.complete = true;
     if (out.length > 0) {
       sink.responseBody(out, false, this.#metadata());
@@ -162,13 +160,6 @@ export class ResponsePhase {
       this.#metrics.chunkGapSeconds.observe((nowMs - this.#lastBytesAtMs) / 1000);
     }
     this.#lastBytesAtMs = nowMs;
-  }
-
-  #release(): Uint8Array {
-    const held = joinChunks(this.#held ?? [], this.#heldBytes);
-    this.#held = [];
-    this.#heldBytes = 0;
-    return held;
   }
 
   /** Lets the parser and the plugins see the next bytes; returns what to send on. */
