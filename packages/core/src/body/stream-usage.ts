@@ -107,12 +107,25 @@ export class StreamUsage {
       const lineEnd = nextNewline(bytes, from);
       if (lineEnd === -1) break;
       const start = dataStart(bytes, lineStart, lineEnd);
+      if (start !== -1 && this.#data.length === 0 && bytes[lineEnd + 1] === newline) {
+        // Most events: one data line. It is read without being noted.
+        if (usageAt === undefined || (usageAt !== -1 && usageAt < start)) {
+          usageAt = bytes.indexOf(this.#usageName, start);
+        }
+        this.#event(bytes, start, textEnd(bytes, start, lineEnd), usageAt !== -1 && usageAt < lineEnd);
+        eventStart = lineEnd + 2;
+        lineStart = eventStart;
+        from = eventStart;
+        continue;
+      }
       const ends = start === -1 ? isEmptyLine(bytes, lineStart, lineEnd) : this.#startsEvent(bytes, eventStart, start);
       if (ends && this.#data.length > 0) {
         const first = eventStart + this.#data[0]!;
         if (usageAt === undefined || (usageAt !== -1 && usageAt < first))
           usageAt = bytes.indexOf(this.#usageName, first);
-        this.#event(bytes, eventStart, usageAt !== -1 && usageAt < lineStart);
+        const end = eventStart + this.#data.at(-1)!;
+        this.#event(bytes, first, end, usageAt !== -1 && usageAt < lineStart, eventStart);
+        this.#data.length = 0;
       }
       if (ends) eventStart = start === -1 ? lineEnd + 1 : lineStart;
       if (start !== -1) this.#data.push(start - eventStart, textEnd(bytes, start, lineEnd) - eventStart);
@@ -131,17 +144,13 @@ export class StreamUsage {
     return (first === 0x7b || first === 0x5b) && bytes[eventStart + this.#data.at(-1)! - 1] === 0x7d;
   }
 
-  #event(bytes: Buffer, eventStart: number, namesUsage: boolean): void {
-    const data = this.#data;
-    const start = eventStart + data[0]!;
-    const end = eventStart + data.at(-1)!;
+  /** Counts the event whose data is `bytes[start..end)`, in more than one line where noted, and reads its usage. */
+  #event(bytes: Buffer, start: number, end: number, namesUsage: boolean, eventStart = 0): void {
     if (end - start > maxEventBytes || !isDone(bytes, start, end)) this.events++;
-    if (namesUsage && end - start <= maxEventBytes && hasValue(bytes, start, end, this.#usageKey)) {
-      const json = data.length === 2 ? bytes.subarray(start, end) : joined(bytes, eventStart, data);
-      const document = scanJson(json);
-      if (document.ok) this.usage = this.#format.eventUsage(this.usage, document.root);
-    }
-    data.length = 0;
+    if (!namesUsage || end - start > maxEventBytes || !hasValue(bytes, start, end, this.#usageKey)) return;
+    const data = this.#data;
+    const document = scanJson(data.length > 2 ? joined(bytes, eventStart, data) : bytes.subarray(start, end));
+    if (document.ok) this.usage = this.#format.eventUsage(this.usage, document.root);
   }
 
   /** What is left is read as if its last line had been ended. */
