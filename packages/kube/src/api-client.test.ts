@@ -1,5 +1,5 @@
 import { Agent } from "node:http";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { ApiClient } from "./api-client.ts";
 
@@ -9,13 +9,18 @@ afterEach(() => {
 });
 
 /** A server that answers each connection with these bytes and closes it soon after. */
-async function serve(bytes: string): Promise<ApiClient> {
+function serve(bytes: string): Promise<ApiClient> {
+  return listen((socket) => {
+    socket.write(bytes, "latin1");
+    setTimeout(() => socket.destroy(), 50);
+  });
+}
+
+/** A server that does this on each connection once something came. */
+async function listen(answer: (socket: Socket) => void): Promise<ApiClient> {
   const server = createServer((socket) => {
     socket.on("error", () => {});
-    socket.once("data", () => {
-      socket.write(bytes, "latin1");
-      setTimeout(() => socket.destroy(), 50);
-    });
+    socket.once("data", () => answer(socket));
   });
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -63,4 +68,32 @@ test("credentials that do not come fail the request in time", async () => {
   const problem = "a program: no credentials within 30 ms";
   await expect(client.send({ method: "GET", path: "/x", timeoutMs: 30 })).rejects.toThrow(/30 ms/);
   await expect(client.stream({ path: "/x", idleMs: 30, signal, onChunk: () => {} })).rejects.toThrow(problem);
+});
+
+test("requests get their turn between any two pieces of a long list", async () => {
+  const bytes = 4 * 1024 * 1024;
+  const client = await listen((socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${bytes}\r\n\r\n`);
+    socket.end(Buffer.alloc(bytes, " "));
+  });
+  let turns = 0;
+  let over = false;
+  const turn = (): void => {
+    turns++;
+    if (!over) setImmediate(turn);
+  };
+  setImmediate(turn);
+  let turnsBefore = -1;
+  let pieces = 0;
+  const signal = new AbortController().signal;
+  await client.stream({
+    ...{ path: "/api/v1/pods", idleMs: 10_000, signal },
+    onChunk() {
+      pieces++;
+      expect(turns).toBeGreaterThan(turnsBefore);
+      turnsBefore = turns;
+    },
+  });
+  over = true;
+  expect(pieces).toBeGreaterThan(10);
 });
