@@ -1,10 +1,11 @@
 /**
  * How long a full list of 1,000 real-sized pods holds the event loop up: parsed as a whole, and taken in by a watch.
  *
- * Other work on the machine makes times longer; the least of several is nearest to what the work takes. With the flag that
+ * Other work on the machine makes times longer; the least of several is nearest to what the work takes. With the flags that
  * a picker's V8 runs with:
  *
- *   node --max-semi-space-size=32 --conditions=@pointsman/source packages/kube/bench/relist.ts [pods]
+ *   node --max-semi-space-size=32 --external-memory-accounted-in-global-limit --concurrent-marking-max-worker-num=1 \
+ *     --conditions=@pointsman/source packages/kube/bench/relist.ts [pods]
  */
 import { createServer, Agent as TlsAgent } from "node:https";
 import type { AddressInfo } from "node:net";
