@@ -14,3 +14,11 @@ export function resourcePath({ group, version, plural, namespace }: ResourceLoca
   const api = group === "" ? `/api/${segment(version)}` : `/apis/${segment(group)}/${segment(version)}`;
   return `${api}${namespace === "" ? "" : `/namespaces/${segment(namespace)}`}/${segment(plural)}`;
 }
+
+/** The path with those parameters that have a value. */
+export function withQuery(path: string, query: Readonly<Record<string, string | undefined>>): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) if (value !== undefined && value !== "") params.set(name, value);
+  const text = params.toString();
+  return text === "" ? path : `${path}?${text}`;
+}

@@ -478,3 +478,83 @@ test("selectors are sent", async () => {
   expect(state()).toEqual({ "ns/a": "1" });
   expect(api.requests.every((line) => line.includes("labelSelector=app%3Dx"))).toBe(true);
 });
+
+test("a list of several pages is taken in whole, and what changes between pages is seen", async () => {
+  for (const name of ["a", "b", "c", "d", "x"]) api.put(path, { metadata: { name, namespace: "ns" }, value: "1" });
+  api.intercept = (request) => {
+    if (request.url?.includes("continue=") === true && api.count("GET") === 2) {
+      api.put(path, { metadata: { name: "a", namespace: "ns" }, value: "2" });
+      api.remove(path, "b");
+    }
+    return undefined;
+  };
+  const watch = follow({ pageObjects: 2 });
+  await until("it is so", () => seen.get("ns/a") === "2" && !seen.has("ns/b"));
+  expect([...seen.keys()].sort()).toEqual(["ns/a", "ns/c", "ns/d", "ns/x"]);
+  expect(events.slice(0, 5)).toEqual(["set ns/a=1", "set ns/b=1", "set ns/c=1", "set ns/d=1", "set ns/x=1"]);
+  expect(api.lists).toBe(3);
+  expect(watch.status().connected).toBe(true);
+});
+
+test("an object that is gone is dropped after the last page, not after the first", async () => {
+  for (const name of ["a", "b", "c"]) api.put(path, { metadata: { name, namespace: "ns" }, value: "1" });
+  follow({ pageObjects: 1 });
+  await until("it is so", () => seen.size === 3 && api.watches === 1);
+  events.length = 0;
+  api.remove(path, "b", true);
+  api.breakWatches();
+  await until("it is so", () => events.length > 0);
+  expect(events).toEqual(["gone ns/b"]);
+});
+
+test("a page that can no longer be had starts the list anew, and nothing is dropped meanwhile", async () => {
+  for (const name of ["a", "b", "c"]) api.put(path, { metadata: { name, namespace: "ns" }, value: "1" });
+  follow({ pageObjects: 2 });
+  await until("it is so", () => seen.size === 3 && api.watches === 1);
+  events.length = 0;
+  let refused = 0;
+  api.intercept = (request, response) => {
+    if (request.url?.includes("continue=") !== true || refused++ > 0) return undefined;
+    answer(response, 410, status(410, "Expired", "the provided continue parameter is too old"));
+    return "done";
+  };
+  api.breakWatches();
+  await until("it is so", () => refused > 1 && api.watches === 1);
+  expect(events).toEqual([]);
+});
+
+test.each(["{}", '"none"', "7"])("a list whose items are %s drops nothing", async (items) => {
+  api.put(path, { metadata: { name: "a", namespace: "ns" }, value: "1" });
+  follow();
+  await until("it is so", () => seen.size === 1 && api.watches === 1);
+  events.length = 0;
+  let answered = 0;
+  api.intercept = (request, response) => {
+    if (request.url?.includes("watch=true") === true || answered++ > 1) return undefined;
+    response.end(`{"kind":"PodList","metadata":{"resourceVersion":"900"},"items":${items}}`);
+    return "done";
+  };
+  api.breakWatches();
+  await until("it is so", () => answered > 2 && api.watches === 1);
+  expect(events).toEqual([]);
+});
+
+test("a list that never ends is given up in time and begun again", async () => {
+  api.put(path, { metadata: { name: "a", namespace: "ns" }, value: "1" });
+  const problems: string[] = [];
+  let drips = 0;
+  api.intercept = (request, response) => {
+    if (request.url?.includes("watch=true") === true || drips > 0) return undefined;
+    response.write('{"metadata":{"resourceVersion":"1"},"items":[');
+    const timer = setInterval(() => {
+      drips++;
+      response.write(" ");
+    }, 5);
+    response.on("close", () => clearInterval(timer));
+    return "done";
+  };
+  follow({ listMs: 60 }, { hooks: { onAway: (problem) => problems.push(problem) } });
+  await until("it is so", () => seen.has("ns/a"));
+  expect(drips).toBeGreaterThan(2);
+  expect(problems).toEqual([`${path}: the list was not complete after 60 ms`]);
+});

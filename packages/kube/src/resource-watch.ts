@@ -1,10 +1,11 @@
 import type { Clock, Logger, Timers } from "@pointsman/core";
 import { type ApiClient, ApiError, failureText, statusError } from "./api-client.ts";
 import { BackOff } from "./back-off.ts";
-import { ItemReader } from "./item-reader.ts";
 import { asRecord, asText, isRecord, type JsonRecord } from "./json-value.ts";
 import { LineReader } from "./line-reader.ts";
+import { listObjects } from "./list-objects.ts";
 import { identityOf, type ObjectIdentity } from "./object-key.ts";
+import { withQuery } from "./resource-path.ts";
 import { defaultWatchLimits, type WatchLimits } from "./watch-limits.ts";
 
 /** Takes the objects of one kind as they come and go. What it throws is logged and counts as taken. */
@@ -175,24 +176,17 @@ export class ResourceWatch {
 
   async #listAt(path: string): Promise<string> {
     const { labelSelector, fieldSelector, clock } = this.#options;
+    const { client, skip = [] } = this.#options;
     const seen = new Set<string>();
-    const reader = new ItemReader({
-      maxItemBytes: this.#limits.maxObjectBytes,
-      skip: ["managedFields", ...(this.#options.skip ?? [])],
+    const version = await listObjects({
+      ...{ client, path, labelSelector, fieldSelector, limits: this.#limits, signal: this.#stop.signal },
+      skip: ["managedFields", ...skip],
       onItem: (json) => {
         this.#contactAtMs = clock.now();
         const identity = this.#take(JSON.parse(json));
         if (identity !== undefined) seen.add(identity.key);
       },
     });
-    await this.#options.client.stream({
-      path: withQuery(path, { labelSelector, fieldSelector }),
-      idleMs: this.#limits.graceMs * 2,
-      signal: this.#stop.signal,
-      onChunk: (chunk) => reader.push(chunk),
-    });
-    const version = asText(asRecord(asRecord(reader.end())["metadata"])["resourceVersion"]);
-    if (version === undefined) throw new Error(`${path}: the list has no resourceVersion`);
     for (const identity of [...this.#known.values()]) if (!seen.has(identity.key)) this.#drop(identity);
     this.#contactAtMs = clock.now();
     this.#markSynced();
@@ -419,11 +413,4 @@ export class ResourceWatch {
       signal.addEventListener("abort", end);
     });
   }
-}
-
-function withQuery(path: string, query: Readonly<Record<string, string | undefined>>): string {
-  const params = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) if (value !== undefined && value !== "") params.set(name, value);
-  const text = params.toString();
-  return text === "" ? path : `${path}?${text}`;
 }

@@ -6,6 +6,10 @@ export interface WatchLimits {
   readonly watchMs: number;
   /** Silence beyond the length of the watch that counts as a lost connection; also the longest silence in a list. */
   readonly graceMs: number;
+  /** Longest time that a list may take in all. */
+  readonly listMs: number;
+  /** Objects of one page of a list. */
+  readonly pageObjects: number;
   readonly firstBackOffMs: number;
   readonly mostBackOffMs: number;
   /** Pause before a kind that the API server does not know is looked for again. */
@@ -21,6 +25,8 @@ export const defaultWatchLimits: WatchLimits = {
   resyncMs: 300_000,
   watchMs: 30_000,
   graceMs: 5_000,
+  listMs: 60_000,
+  pageObjects: 250,
   firstBackOffMs: 200,
   mostBackOffMs: 5_000,
   absentMs: 15_000,

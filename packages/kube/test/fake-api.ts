@@ -25,6 +25,12 @@ interface OpenWatch {
   readonly response: ServerResponse;
 }
 
+/** A list that is read page by page. */
+interface Pages {
+  readonly version: string;
+  readonly items: readonly FakeObject[];
+}
+
 /** What a test makes of a request before it is served; a returned value ends its way there. */
 export type Intercept = (request: IncomingMessage, response: ServerResponse) => "done" | undefined;
 
@@ -46,6 +52,7 @@ export class FakeApi {
   readonly #objects = new Map<string, Map<string, FakeObject>>();
   readonly #events: Event[] = [];
   readonly #watches = new Set<OpenWatch>();
+  readonly #lists = new Map<string, Pages>();
   #server: Server | undefined;
   #port = 0;
   #version = 100;
@@ -174,6 +181,33 @@ export class FakeApi {
     response.write(`${JSON.stringify({ type: event.type, object: event.object })}\n`);
   }
 
+  /** Pages of one list are cut from what there was at its start. */
+  #list(path: string, selector: string, params: URLSearchParams, response: ServerResponse): void {
+    const token = params.get("continue");
+    const limit = Number(params.get("limit") ?? Number.POSITIVE_INFINITY);
+    const pages = token === null ? this.#startList(path, selector) : this.#lists.get(token.split(":")[0]!);
+    if (pages === undefined) {
+      answer(response, 410, status(410, "Expired", "the continue token is too old"));
+      return;
+    }
+    const from = Number(token?.split(":")[1] ?? 0);
+    const left = pages.items.length - from - limit;
+    const next = left > 0 ? { continue: `${pages.version}:${from + limit}`, remainingItemCount: left } : {};
+    answer(response, 200, {
+      kind: "List",
+      apiVersion: "v1",
+      metadata: { resourceVersion: pages.version, ...next },
+      items: pages.items.slice(from, from + limit),
+    });
+  }
+
+  #startList(path: string, selector: string): Pages {
+    const items = [...this.#of(path).values()].filter((object) => selected(object, selector));
+    const pages = { version: String(this.#version), items };
+    this.#lists.set(pages.version, pages);
+    return pages;
+  }
+
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const url = new URL(request.url ?? "/", "http://fake");
     this.requests.push(`${request.method} ${request.url}`);
@@ -189,13 +223,7 @@ export class FakeApi {
     }
     const selector = searchParams.get("labelSelector") ?? searchParams.get("fieldSelector") ?? "";
     if (searchParams.get("watch") !== "true") {
-      const items = [...this.#of(pathname).values()].filter((object) => selected(object, selector));
-      answer(response, 200, {
-        kind: "List",
-        apiVersion: "v1",
-        metadata: { resourceVersion: String(this.#version) },
-        items,
-      });
+      this.#list(pathname, selector, searchParams, response);
       return;
     }
     this.#watch(pathname, Number(searchParams.get("resourceVersion")), selector, response);
