@@ -1,5 +1,3 @@
-import { markAsUntransferable } from "node:worker_threads";
-
 const slabBytes = 65_536;
 /** Larger arrays have memory of their own. */
 const largestBytes = 4096;
@@ -11,8 +9,6 @@ let usedBytes = 0;
 function place(bytes: number): number {
   if (usedBytes + bytes > slab.byteLength) {
     slab = new ArrayBuffer(slabBytes);
-    // Sent to a worker, it would be gone for all that share it.
-    markAsUntransferable(slab);
     usedBytes = 0;
   }
   const at = usedBytes;
@@ -23,7 +19,7 @@ function place(bytes: number): number {
 /**
  * `length` zeros. Small arrays share memory, so that one costs a tenth of what V8 takes for an array of more than 64
  * bytes, and the collector has less to follow: for what every request needs and no request keeps for long. As with Node's
- * buffers, `buffer` holds more than the array.
+ * small buffers, `buffer` holds more than the array: it is not to be transferred to a worker, which would take it from all.
  */
 export function zeroedFloat64(length: number): Float64Array {
   const bytes = length * 8;

@@ -204,7 +204,8 @@ test("a discovery plugin whose configuration is replaced changes neither endpoin
   expect(await graphs.replace(next.graph, next.effective)).toBeUndefined();
   expect([ids(), objectives.priorityOf("gold")]).toEqual([["default/b"], 2]);
   write("old", 3, "a", "c");
-  await vi.waitFor(() => expect(first.graph.discovery?.instance.dumpState?.()).toMatchObject({ totalEndpoints: 2 }), {
+  const former = first.graph.plugins.find(({ type }) => type === "file-discovery");
+  await vi.waitFor(() => expect(former?.instance.dumpState?.()).toMatchObject({ totalEndpoints: 2 }), {
     timeout: 10_000,
   });
   expect([ids(), objectives.priorityOf("gold")]).toEqual([["default/b"], 2]);
