@@ -116,7 +116,7 @@ const ofRequest: ReadonlyMap<string, (random: Random, endpoints: readonly Endpoi
           prefillMs: times(),
           sparedMs: new Float64Array(length),
         },
-        ...{ decodeMs: times(), harmMs: times(), evictMs: times() },
+        ...{ decodeMs: times(), harmMs: times(), evictMs: times(), usualEndToEndRatio: 20 },
       };
     },
   ],

@@ -17,10 +17,12 @@ export interface ExpectedLatency {
   readonly sparedMs: Float64Array;
   /** First token to last. */
   readonly decodeMs: Float64Array;
-  /** Delay this request causes to those that are there, summed over them. */
+  /** Delay this request causes to those that are there and to those that come after it, summed over them. */
   readonly harmMs: Float64Array;
   /** Computing that others will have to do again, since this request displaces what they share from the cache. */
   readonly evictMs: Float64Array;
+  /** How many times as long as its first token a whole answer usually takes, in this pool. NaN while not known. */
+  readonly usualEndToEndRatio: number;
 }
 
 /** Expected latency of the request on every candidate. */

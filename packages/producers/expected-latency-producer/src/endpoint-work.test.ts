@@ -26,6 +26,7 @@ class NotedModel extends PoolModel {
 const plan = (fields: Partial<DispatchPlan> = {}): DispatchPlan => ({
   promptTokens: 1000,
   cachedTokens: 0,
+  newTokens: 0,
   prefillMs: 100,
   ttftMs: 115,
   sentAtMs: 0,
@@ -357,6 +358,18 @@ test("what is usual on an endpoint follows what is there over half a minute", ()
   for (const dispatch of dispatches) work.end(dispatch, undefined, 150_000);
   for (let nowMs = 150_000; nowMs <= 300_000; nowMs += 100) work.follow(nowMs);
   expect(work.usualPresent).toBeLessThan(0.2);
+});
+
+test("what was new stays in mind for ten minutes, less and less", () => {
+  const work = newWork();
+  work.follow(0);
+  work.send(plan({ newTokens: 700 }));
+  work.send(plan({ newTokens: 300 }));
+  const known = (): number => work.table.newTokens[work.row]!;
+  expect(known()).toBe(1000);
+  for (let nowMs = 100; nowMs <= 600_000; nowMs += 100) work.follow(nowMs);
+  expect(known()).toBeGreaterThan(360);
+  expect(known()).toBeLessThan(375);
 });
 
 test("an endpoint that computes prompts for half of its time is known to take about twice as long for answers, at most five times", () => {

@@ -11,6 +11,8 @@ import { WorkTable } from "./work-table.ts";
 const sameStepShare = 0.5;
 /** Time over which the usual context of an endpoint is averaged. */
 const usualMemoryMs = 30_000;
+/** Time over which content that was new is remembered. */
+const newMemoryMs = 600_000;
 /** A record follows the time at most this often, unless it has prompts whose first token nobody sees. */
 const followedEveryMs = 50;
 /** Time over which the share of prompts in an endpoint's time is averaged. */
@@ -24,6 +26,8 @@ const minStepTokens = 8;
 export interface DispatchPlan {
   readonly promptTokens: number;
   readonly cachedTokens: number;
+  /** Prompt tokens that no endpoint is known to hold. */
+  readonly newTokens: number;
   /** Cost of the prompt on an endpoint of usual speed. */
   readonly prefillMs: number;
   readonly ttftMs: number;
@@ -183,6 +187,7 @@ export class EndpointWork {
       (this.#prefillDoneMs - this.#notedPrefillMs - elapsedMs * this.#prefillShare) / (shareMemoryMs + elapsedMs);
     this.#notedPrefillMs = this.#prefillDoneMs;
     table.stretch[row] = 1 / (1 - Math.min(maxPrefillShare, this.#prefillShare));
+    table.newTokens[row]! *= newMemoryMs / (newMemoryMs + elapsedMs);
     table.usualPresent[row]! += gain * (this.present - this.usualPresent);
     table.usualContextTokens[row]! += gain * (this.contextTokens - this.usualContextTokens);
   }
@@ -207,6 +212,7 @@ export class EndpointWork {
     table.queued[row]!++;
     table.queuedMs[row]! += plan.prefillMs;
     table.queuedTokens[row]! += dispatch.uncachedTokens;
+    table.newTokens[row]! += plan.newTokens;
     if (!plan.streams) {
       this.#silent++;
       table.dueMs[row] = Number.NEGATIVE_INFINITY;

@@ -21,7 +21,7 @@ test("an endpoint that goes counts no longer for what is usual in the pool", () 
   expect(model.usualPrefill).toBeCloseTo(1, 9);
 });
 
-const plan = { promptTokens: 500, cachedTokens: 0, prefillMs: 50, ttftMs: 0, sentAtMs: 0, streams: true };
+const plan = { promptTokens: 500, cachedTokens: 0, newTokens: 0, prefillMs: 50, ttftMs: 0, sentAtMs: 0, streams: true };
 
 test("what ends on an endpoint that has gone changes nothing for the one that got its place in the table", () => {
   const [first, second, third] = [buildEndpoint(0), buildEndpoint(1), buildEndpoint(2)];

@@ -11,10 +11,11 @@ interface CacheRoom {
   readonly usedTokens: number;
 }
 
-type Costs = Record<keyof ExpectedTables, number>;
+type Costs = Record<Exclude<keyof ExpectedTables, "usualEndToEndRatio">, number>;
 
 interface Situation {
   readonly promptTokens: number;
+  readonly newTokens: number;
   readonly cachedTokens: number;
   readonly outputTokens: number;
   readonly sparedTokens: number;
@@ -28,6 +29,7 @@ interface Situation {
 
 const idle: Situation = {
   promptTokens: 1000,
+  newTokens: 0,
   cachedTokens: 0,
   outputTokens: 100,
   sparedTokens: 0,
@@ -37,7 +39,7 @@ const idle: Situation = {
   reuse: 0,
 };
 
-type Asked = Pick<Situation, "promptTokens" | "cachedTokens" | "outputTokens" | "sparedTokens" | "room">;
+type Asked = Pick<Situation, "promptTokens" | "newTokens" | "cachedTokens" | "outputTokens" | "sparedTokens" | "room">;
 
 /** Costs on the endpoint of one row. */
 function costsOnRow(model: PoolModel, table: WorkTable, row: number, asked: Asked, nowMs: number = 0): Costs {
@@ -52,7 +54,7 @@ function costsOnRow(model: PoolModel, table: WorkTable, row: number, asked: Aske
     capacityTokens: Float64Array.of(room?.capacityTokens ?? Number.POSITIVE_INFINITY),
     usedTokens: Float64Array.of(room?.usedTokens ?? 0),
   };
-  const out = new ExpectedTables(2, 1);
+  const out = new ExpectedTables(2, 1, Number.NaN);
   estimateCosts(model, candidates, asked, nowMs, out);
   const { ttftMs, queueMs, memoryMs, prefillMs, sparedMs, decodeMs, harmMs, evictMs } = out;
   expect(ttftMs[0]).toBeNaN();
@@ -76,7 +78,7 @@ function costs(fields: Partial<Situation>): Costs {
   const work = new EndpointWork(model);
   const send = (tokens: number) =>
     work.send({
-      ...{ promptTokens: tokens, cachedTokens: 0, ttftMs: 0, sentAtMs: 0, streams: true },
+      ...{ promptTokens: tokens, cachedTokens: 0, newTokens: 0, ttftMs: 0, sentAtMs: 0, streams: true },
       prefillMs: model.prefillMs(tokens, 0),
     });
   // All first tokens at one moment: nothing is learned from them.
@@ -185,10 +187,38 @@ test("what later requests find is theirs: it neither harms those there nor displ
   expect([half.ttftMs, half.prefillMs]).toEqual([all.ttftMs, all.prefillMs]);
 });
 
+test("what is new in a prompt brings others later, who are delayed where much was new before", () => {
+  const model = new PoolModel();
+  model.learnReuse(750, 1000);
+  model.learnPrompt(1000, 30);
+  const table = new WorkTable();
+  const rows = Uint32Array.of(table.add(), table.add());
+  table.newTokens.set([7000, 1000]);
+  table.usualContextTokens.set([30_000, 10_000]);
+  const harm = (newTokens: number): number[] => {
+    const out = new ExpectedTables(2, 2, Number.NaN);
+    const none = new Float64Array(2);
+    const candidates = {
+      ...{ table, rows, slots: Uint32Array.of(0, 1), slotTableLength: 2, cachedTokens: none, sparedTokens: none },
+      ...{ capacityTokens: Float64Array.of(Infinity, Infinity), usedTokens: none },
+    };
+    estimateCosts(model, candidates, { promptTokens: 2000, newTokens, outputTokens: 100 }, 0, out);
+    return [...out.harmMs];
+  };
+  expect(harm(0)).toEqual([0, 0]);
+  // Three come for each prompt, three quarters of the load follow what is cached; half of this prompt is new. 100 steps with
+  // 20,000 tokens beside them; 10,000 new ones in all.
+  const mean = 3 * 0.75 * 0.5 * 100 * 0.05 * 20;
+  const [much, little] = harm(1000);
+  expect(much).toBeCloseTo(mean * 1.6, 9);
+  expect(little).toBeCloseTo(mean * 0.4, 9);
+});
+
 const tokens = fc.integer({ min: 0, max: 60_000 });
 const situation: fc.Arbitrary<Situation> = fc
   .record({
     promptTokens: fc.integer({ min: 1, max: 60_000 }),
+    newTokens: fc.constant(0),
     cachedShare: fc.double({ min: 0, max: 0.9, noNaN: true }),
     outputTokens: fc.integer({ min: 1, max: 4000 }),
     sparedTokens: fc.constant(0),
@@ -257,7 +287,14 @@ test("all candidates at once cost what the relations say for each", () => {
   const row = fc.record({
     ...{ queued: count, queuedMs: amount, queuedTokens: amount, headSinceMs: amount, decoding: count },
     ...{ promptTokens: amount, foreign: count, waitingShare: fc.double({ min: 0, max: 1, noNaN: true }) },
-    ...{ usualPresent: amount, usualContextTokens: amount, stretch: factor, prefillFactor: factor, stepFactor: factor },
+    ...{
+      newTokens: amount,
+      usualPresent: amount,
+      usualContextTokens: amount,
+      stretch: factor,
+      prefillFactor: factor,
+      stepFactor: factor,
+    },
   });
   const candidate = fc.record({ row, cached: fc.nat(4999), spared: amount, used: amount, capacity: amount });
   fc.assert(
@@ -273,9 +310,14 @@ test("all candidates at once cost what the relations say for each", () => {
           table[column][rows[i]!] = columns[column];
         table.foreignWaiting[rows[i]!] = numbers.foreign * waitingShare;
       }
-      const [promptTokens, outputTokens] = [5000, 150];
+      const [promptTokens, newTokens, outputTokens] = [5000, 4000, 150];
+      const meanOf = (pick: (row: (typeof given)[number]["row"]) => number): number =>
+        given.reduce((sum, { row: numbers }) => sum + pick(numbers), 0) / given.length;
+      const usualSteps =
+        outputTokens * (model.stepMs(meanOf(({ usualContextTokens }) => usualContextTokens)) - model.stepMs(0));
+      const usualNewTokens = meanOf((numbers) => numbers.newTokens + model.meanPromptTokens);
       const of = (pick: (of: (typeof given)[number]) => number): Float64Array => Float64Array.from(given, pick);
-      const out = new ExpectedTables(given.length, given.length);
+      const out = new ExpectedTables(given.length, given.length, Number.NaN);
       estimateCosts(
         model,
         {
@@ -284,7 +326,7 @@ test("all candidates at once cost what the relations say for each", () => {
           ...{ cachedTokens: of(({ cached }) => cached), sparedTokens: of(({ spared }) => spared) },
           ...{ capacityTokens: of(({ capacity }) => capacity), usedTokens: of(({ used }) => used) },
         },
-        { promptTokens, outputTokens },
+        { promptTokens, newTokens, outputTokens },
         nowMs,
         out,
       );
@@ -310,7 +352,13 @@ test("all candidates at once cost what the relations say for each", () => {
           prefillMs: prefill,
           sparedMs,
           decodeMs: (outputTokens - 1) * (step + added) * numbers.stretch,
-          harmMs: (present * (prefill - sparedMs) + crowd * added * outputTokens) * numbers.stretch,
+          harmMs:
+            (present * (prefill - sparedMs) + crowd * added * outputTokens) * numbers.stretch +
+            model.followers *
+              0.8 *
+              model.reuse *
+              usualSteps *
+              ((numbers.newTokens + model.meanPromptTokens) / usualNewTokens),
           evictMs: (prefill - sparedMs) * model.reuse,
         };
         for (const part of Object.keys(expected) as (keyof Costs)[]) {

@@ -22,6 +22,8 @@ export interface Candidates {
 /** What a request asks of an endpoint, whichever it is. */
 export interface AskedTokens {
   readonly promptTokens: number;
+  /** Of them, those that no candidate holds. */
+  readonly newTokens: number;
   readonly outputTokens: number;
 }
 
@@ -34,14 +36,15 @@ export interface AskedTokens {
  * - memory: when prompt and answer do not fit into what is free, the time until running answers have given back enough;
  * - decode: steps of the answer, each as long as the context of all sequences makes it;
  * - harm: all who are there wait while this prompt is computed, and each of their steps gets longer by this context; for
- *   as long as that holds them up, further prompts are computed before them;
+ *   as long as that holds them up, further prompts are computed before them; who comes later for what is new in this prompt
+ *   is delayed by all who come there for what was new before;
  * - evict: computing tokens displaces as many from the cache, of which the share that prompts usually find again will
  *   have to be computed once more.
  */
 export function estimateCosts(
   model: PoolModel,
   candidates: Candidates,
-  { promptTokens, outputTokens }: AskedTokens,
+  { promptTokens, newTokens, outputTokens }: AskedTokens,
   nowMs: number,
   { ttftMs, queueMs, memoryMs, prefillMs, sparedMs, decodeMs, harmMs, evictMs }: ExpectedLatency,
 ): void {
@@ -53,6 +56,7 @@ export function estimateCosts(
   const halfAnswer = outputTokens / 2;
   const usualAddedStepMs = stepPerTokenMs * (promptTokens + halfAnswer);
   const overlap = model.overlap(outputTokens);
+  const followMs = followMsPerToken(model, candidates, { promptTokens, newTokens, outputTokens }, stepPerTokenMs);
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i]!;
     const slot = slots[i]!;
@@ -91,7 +95,34 @@ export function estimateCosts(
     sparedMs[slot] = spared;
     ttftMs[slot] = Math.max(queue + shared, memory) + prefill;
     decodeMs[slot] = (outputTokens - 1) * (step + addedStep) * stretch[row]!;
-    harmMs[slot] = (present * (prefill - spared) + crowd * addedStep * outputTokens) * stretch[row]!;
+    harmMs[slot] =
+      (present * (prefill - spared) + crowd * addedStep * outputTokens) * stretch[row]! +
+      followMs * (table.newTokens[row]! + meanPromptTokens);
     evictMs[slot] = (prefill - spared) * reuse;
   }
+}
+
+/**
+ * What is new in a prompt brings requests later to the endpoint that computes it, as what was new before does. So, as far as
+ * requests follow what is cached, the load there is expected to be in proportion to what was new there, one usual prompt
+ * included, and those who come are delayed by it. Returns their delay for each such token, milliseconds; O(candidates).
+ */
+function followMsPerToken(
+  { reuse, followers, meanPromptTokens }: PoolModel,
+  { table, rows }: Candidates,
+  { promptTokens, newTokens, outputTokens }: AskedTokens,
+  stepPerTokenMs: number,
+): number {
+  if (!(newTokens > 0 && followers > 0)) return 0;
+  const { usualContextTokens, newTokens: newThere } = table;
+  let contextTokens = 0;
+  let allNewTokens = rows.length * meanPromptTokens;
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    contextTokens += usualContextTokens[row]!;
+    allNewTokens += newThere[row]!;
+  }
+  if (!(allNewTokens > 0)) return 0;
+  const delayMs = outputTokens * stepPerTokenMs * contextTokens * reuse;
+  return (followers * (newTokens / promptTokens) * delayMs) / allNewTokens;
 }

@@ -281,7 +281,7 @@ test("a prefix that many requests on their way share is spared where it is not c
     producer.send(request, endpoints[0]!);
   }
   const { sparedMs, prefillMs } = producer.expect(requestOf(8192, held()));
-  // 40 less twice their deviation, half of them for each of two that hold it: the tokens, of which the test's prompts have 2000.
+  // 40 less three deviations, four times, half of them for each of two that hold it: of the 8192 tokens the test has 2000.
   expect(sparedMs[0]).toBe(0);
   expect(sparedMs[1]! / prefillMs[1]!).toBeGreaterThan(0.15);
   expect(sparedMs[1]! / prefillMs[1]!).toBeLessThan(0.25);
@@ -303,8 +303,8 @@ test("who comes is shared among all endpoints that hold the prefix: the more hol
   }
   const sparedWith = (...blocks: readonly number[]): number =>
     producer.expect(requestOf(2000, Int32Array.from(blocks))).sparedMs[3]!;
-  // 16 less twice their deviation are 8: four for each of two that would hold it, two for each of four.
-  expect(sparedWith(31, 31, 31, 0) / sparedWith(31, 0, 0, 0)).toBeCloseTo(2 / 3 / (4 / 5), 6);
+  // 16 less three deviations, four times, are 16: eight for each of two that would hold it, four for each of four.
+  expect(sparedWith(31, 31, 31, 0) / sparedWith(31, 0, 0, 0)).toBeCloseTo(4 / 5 / (8 / 9), 6);
 });
 
 test("a request that is refused, or decided once more, shares its prefix no longer", () => {
@@ -319,6 +319,50 @@ test("a request that is refused, or decided once more, shares its prefix no long
     producer.headers(request, endpoints[1]!, 503);
   }
   expect([...producer.expect(requestOf(8192, Int32Array.of(128, 0))).sparedMs]).toEqual([0, 0]);
+});
+
+test("what nobody holds brings others: the more was new on an endpoint, the more a new prompt would do harm there", () => {
+  const endpoints = pool(2);
+  const producer = producerOver(endpoints);
+  // All that the first ones have is found: later ones are expected to be asked for again.
+  for (let i = 0; i < 10; i++) producer.expect(requestOf(6400, Int32Array.of(100, 100)));
+  const first = requestOf(6400);
+  producer.expect(first);
+  producer.send(first, endpoints[0]!);
+  producer.clock.advance(30_000);
+  producer.firstToken(first, endpoints[0]!);
+  for (let i = 0; i < 100; i++) {
+    producer.clock.advance(100);
+    producer.expect(requestOf(64, Int32Array.of(1, 1)));
+  }
+  producer.end(first, endpoints[0]!);
+  const { harmMs } = producer.expect(requestOf(6400));
+  expect(harmMs[1]).toBeGreaterThan(0);
+  expect(harmMs[0]! / harmMs[1]!).toBeGreaterThan(1.5);
+  const held = producer.expect(requestOf(6400, Int32Array.of(100, 100))).harmMs;
+  expect(held[0]! - held[1]!).toBeLessThan(0.2 * (harmMs[0]! - harmMs[1]!));
+});
+
+test("streams that end well tell how many times as long as their first token answers take", () => {
+  const endpoints = pool(1);
+  const producer = producerOver(endpoints);
+  const ratio = (): number => producer.expect(requestOf(100)).usualEndToEndRatio;
+  const answer = (event: Partial<ResponseBodyEvent>, options: RequestOptions = {}): void => {
+    const request = requestOf(100, undefined, options);
+    producer.expect(request);
+    producer.send(request, endpoints[0]!);
+    producer.clock.advance(50);
+    producer.firstToken(request, endpoints[0]!);
+    producer.clock.advance(950);
+    // Another decision notes by then that a prompt whose first token nobody sees should be computed.
+    producer.expect(requestOf(100));
+    producer.end(request, endpoints[0]!, event);
+  };
+  answer({ terminationCause: "error" });
+  answer({}, { body: { stream: false } });
+  expect(ratio()).toBeNaN();
+  answer({});
+  expect(ratio()).toBe(20);
 });
 
 test("an answer's length is expected to be what the model's answers were, at most what the client allows", () => {

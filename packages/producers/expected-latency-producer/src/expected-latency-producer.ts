@@ -32,9 +32,16 @@ const DISPATCH: AttributeType<Dispatch> = defineAttribute({
   defaultProducer: "expected-latency-producer",
 });
 
-/** What a request's prompt begins with: hashes for each of the lengths that are told apart. */
-const PREFIXES: AttributeType<readonly number[]> = defineAttribute({
-  dataType: "ExpectedLatencyPrefixes",
+interface PromptContent {
+  /** What it begins with: hashes for each of the lengths that are told apart. */
+  readonly prefixes: readonly number[];
+  /** Tokens that no candidate was known to hold. */
+  readonly newTokens: number;
+}
+
+/** What a request's prompt has in common with others, as of its last decision. */
+const CONTENT: AttributeType<PromptContent> = defineAttribute({
+  dataType: "ExpectedLatencyContent",
   scope: "request",
   defaultProducer: "expected-latency-producer",
 });
@@ -57,7 +64,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
     required: [TOKENIZED_PROMPT.from(), PREFIX_MATCH.from(prefixMatchInfoProducerName)],
     optional: [KV_CACHE_USAGE, CACHE_NUM_BLOCKS, CACHE_BLOCK_SIZE, WAITING_QUEUE_SIZE, RUNNING_REQUESTS_SIZE],
   }),
-  produces: (_params, name) => [EXPECTED_LATENCY.from(name), DISPATCH.from(name), PREFIXES.from(name)],
+  produces: (_params, name) => [EXPECTED_LATENCY.from(name), DISPATCH.from(name), CONTENT.from(name)],
   readsBody: ["request", "response"],
   create({ prefixMatchInfoProducerName }, host) {
     const prompts = host.requestReader(TOKENIZED_PROMPT.from());
@@ -71,8 +78,8 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
     const readExpected = host.requestReader(EXPECTED_LATENCY.from(host.name));
     const writeDispatch = host.requestWriter(DISPATCH.from(host.name));
     const readDispatch = host.requestReader(DISPATCH.from(host.name));
-    const writePrefixes = host.requestWriter(PREFIXES.from(host.name));
-    const readPrefixes = host.requestReader(PREFIXES.from(host.name));
+    const writeContent = host.requestWriter(CONTENT.from(host.name));
+    const readContent = host.requestReader(CONTENT.from(host.name));
     const metrics = new PredictionMetrics(host);
     const model = new PoolModel();
     const works = new EndpointWorks(model, () => host.endpoints());
@@ -95,14 +102,14 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
 
     /** Finds out how much of the request's prefixes later ones will want on one more endpoint. False if nothing. */
     function findSpared(hashes: readonly number[], match: PrefixMatch | undefined, slots: Uint32Array): boolean {
-      if (hashes.length === 0 || match === undefined || prefixes.surely(hashes[0]!) <= 0) return false;
+      if (hashes.length === 0 || match === undefined || prefixes.coming(hashes[0]!) <= 0) return false;
       spared.begin(hashes.length);
       const { matchedBlocks, blockSizeTokens } = match;
       for (let i = 0; i < slots.length; i++) {
         const blocks = matchedBlocks[slots[i]!];
         if (blocks !== undefined && blocks > 0) spared.held(blocks * blockSizeTokens);
       }
-      spared.settle((length) => prefixes.surely(hashes[length]!));
+      spared.settle((length) => prefixes.coming(hashes[length]!));
       return true;
     }
 
@@ -147,7 +154,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
     /** A request leaves the endpoint it is on. */
     function finish(request: InferenceRequest, dispatch: Dispatch, outputTokens: number | undefined): void {
       writeDispatch.set(request, undefined);
-      prefixes.remove(readPrefixes.get(request) ?? []);
+      prefixes.remove(readContent.get(request)?.prefixes ?? []);
       dispatch.work.end(dispatch, outputTokens, host.clock.now());
     }
 
@@ -157,12 +164,11 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         const promptTokens = promptTokensOf(request);
         const outputTokens = model.outputTokens(request.targetModel, request.body.maxOutputTokens);
         const candidates = works.ofAll(endpoints);
-        const expected = new ExpectedTables(candidates.slotTableLength, endpoints.length);
+        const expected = new ExpectedTables(candidates.slotTableLength, endpoints.length, model.usualEndToEndRatio);
         const match = matches.get(request);
         const tokens = prompts.get(request)?.prompts[0]?.tokenIds;
         const hashes = tokens === undefined ? [] : prefixHashes(tokens);
         const isShared = findSpared(hashes, match, candidates.slots);
-        writePrefixes.set(request, hashes);
         const isAgreed = foreignShare >= minForeignShare && tokens !== undefined;
         const agreed = isAgreed ? agreedEndpoint(tokens, candidates.idHashes) : -1;
         readEngines(endpoints, candidates, nowMs);
@@ -183,7 +189,9 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
           candidates.cachedTokens[agreed]! += Math.max(0, promptTokens - 1 - matched) * share;
           if (isShared) candidates.sparedTokens[agreed] = spared.of(candidates.cachedTokens[agreed]!);
         }
-        estimateCosts(model, candidates, { promptTokens, outputTokens }, nowMs, expected);
+        const newTokens = promptTokens - mostCachedTokens;
+        writeContent.set(request, { prefixes: hashes, newTokens });
+        estimateCosts(model, candidates, { promptTokens, newTokens, outputTokens }, nowMs, expected);
         foreignShare = present > 0 ? foreign / present : 0;
         model.learnReuse(mostCachedTokens, promptTokens);
         writeExpected.set(request, expected);
@@ -199,6 +207,7 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         writeExpected.set(request, undefined);
         if (target === undefined) return undefined;
         const work = works.of(target);
+        const content = readContent.get(request);
         const promptTokens = promptTokensOf(request);
         const cached = cachedTokens(matches.get(request), target.slot, promptTokens) * work.cacheTrust;
         const prefillMs = model.prefillMs(promptTokens - cached, cached);
@@ -206,13 +215,14 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         const plan = {
           promptTokens,
           cachedTokens: cached,
+          newTokens: content?.newTokens ?? 0,
           prefillMs,
           ttftMs,
           sentAtMs: host.clock.now(),
           streams: request.body.stream,
         };
         writeDispatch.set(request, work.send(plan));
-        prefixes.add(readPrefixes.get(request) ?? []);
+        prefixes.add(content?.prefixes ?? []);
         return undefined;
       },
 
@@ -236,10 +246,14 @@ export const expectedLatencyProducer: AnyPluginDefinition = definePlugin<Expecte
         }
         if (!event.endOfStream) return;
         const { usage } = event;
+        const isComplete = event.terminationCause === "natural";
+        if (isComplete && plan.streams && dispatch.state === "decoding") {
+          model.learnLatency(dispatch.firstTokenAtMs - plan.sentAtMs, nowMs - plan.sentAtMs);
+        }
         // Engines that report no usage send a token in each event.
         const outputTokens = usage?.completionTokens ?? (event.streamedEvents > 0 ? event.streamedEvents : undefined);
-        finish(request, dispatch, event.terminationCause === "natural" ? outputTokens : undefined);
-        if (event.terminationCause !== "natural") return;
+        finish(request, dispatch, isComplete ? outputTokens : undefined);
+        if (!isComplete) return;
         if (outputTokens !== undefined) model.learnOutput(request.targetModel, outputTokens);
         if (usage?.promptTokens === undefined) return;
         model.learnTokenRatio(plan.promptTokens, usage.promptTokens);

@@ -12,9 +12,11 @@ export class ExpectedTables implements ExpectedLatency {
   readonly decodeMs: Float64Array;
   readonly harmMs: Float64Array;
   readonly evictMs: Float64Array;
+  readonly usualEndToEndRatio: number;
 
   /** For slots below `length`, `endpoints` of which are to be set; others are unknown. */
-  constructor(length: number, endpoints: number) {
+  constructor(length: number, endpoints: number, usualEndToEndRatio: number) {
+    this.usualEndToEndRatio = usualEndToEndRatio;
     const all = new Float64Array(tables * length);
     // Slots are unique: as many endpoints as slots leave none out.
     if (endpoints < length) all.fill(Number.NaN);

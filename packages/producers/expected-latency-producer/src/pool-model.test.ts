@@ -92,6 +92,33 @@ test("the ratio of counts, the reuse of prompts and what prompts cost are means 
   expect([model.tokenRatio, model.reuse, model.meanPromptTokens, model.meanPrefillMs]).toEqual([1.2, 0.3, 2000, 60]);
 });
 
+test("how long answers take for each millisecond to their first token is a ratio of means, unknown before the first", () => {
+  const model = new PoolModel();
+  expect(model.usualEndToEndRatio).toBeNaN();
+  model.learnLatency(100, 1000);
+  model.learnLatency(300, 5000);
+  for (const [ttftMs, endToEndMs] of [
+    [0, 50],
+    [-1, 50],
+    [200, 100],
+    [Number.NaN, 100],
+  ] as const) {
+    model.learnLatency(ttftMs, endToEndMs);
+  }
+  expect(model.usualEndToEndRatio).toBe(15);
+});
+
+test("the more of prompts is found in caches, the more requests come for what is new, ten at most", () => {
+  const followers = (reuse: number): number => {
+    const model = new PoolModel();
+    model.learnReuse(reuse * 1000, 1000);
+    return model.followers;
+  };
+  expect(followers(0)).toBe(0);
+  expect(followers(0.75)).toBeCloseTo(3, 9);
+  expect([followers(0.95), followers(1)]).toEqual([10, 10]);
+});
+
 test("times that are seen late by chance are known to be less exact, short ones the most", () => {
   const [exact, noisy] = [new PoolModel(), new PoolModel()];
   const random = seededRandom(4);
@@ -144,5 +171,7 @@ test("its state is numbers with as many digits as people read", () => {
     meanOutputTokens: 200,
     tokenRatio: 0.3332,
     reuse: 0,
+    usualTtftMs: 0,
+    usualEndToEndMs: 0,
   });
 });

@@ -20,9 +20,15 @@ const prefillErrorMs = (ms: number): number => seenErrorMs + relativeError * ms;
 const stepErrorMs = (ms: number, answerTokens: number): number =>
   0.1 + seenErrorMs / (answerTokens - 1) + relativeError * ms;
 
+/** Answers over which the usual latency is averaged. */
+const latencySamples = 300;
+
 const priorOutputTokens = 200;
 /** Models whose answers' lengths are told apart; others share one mean. */
 const maxModels = 64;
+/** Most requests that are expected to come for what is new in a prompt. */
+const maxFollowers = 10;
+const maxReuse = 0.99;
 /** Longest answer that is believed. */
 const maxAnswerTokens = 1e6;
 /** How far apart the engine's count of tokens and the one here may be; beyond, one of them counts something else. */
@@ -65,6 +71,9 @@ export class PoolModel {
   #stepLog = 0;
   /** Tokens as counted here for each token as the engine counts. */
   readonly #tokenRatio: RunningMean = new RunningMean(1, 100);
+  /** What clients of streams see. */
+  readonly #ttftMs: RunningMean = new RunningMean(0, latencySamples);
+  readonly #endToEndMs: RunningMean = new RunningMean(0, latencySamples);
   /** Share of a prompt that some endpoint holds. */
   readonly #reuse: RunningMean = new RunningMean(0, 50);
 
@@ -117,6 +126,16 @@ export class PoolModel {
 
   get reuse(): number {
     return this.#reuse.value;
+  }
+
+  /** How many requests come for what a prompt has that nobody held. */
+  get followers(): number {
+    return Math.min(maxFollowers, this.reuse / (1 - Math.min(this.reuse, maxReuse)));
+  }
+
+  /** How many times as long as its first token a whole answer takes. NaN before the first one. */
+  get usualEndToEndRatio(): number {
+    return this.#endToEndMs.value / this.#ttftMs.value;
   }
 
   get meanPromptTokens(): number {
@@ -205,6 +224,13 @@ export class PoolModel {
     if (promptTokens > 0) this.#reuse.add(cachedTokens / promptTokens);
   }
 
+  /** Notes when the first and the last token of a stream came. */
+  learnLatency(ttftMs: number, endToEndMs: number): void {
+    if (!(ttftMs > 0 && endToEndMs >= ttftMs)) return;
+    this.#ttftMs.add(ttftMs);
+    this.#endToEndMs.add(endToEndMs);
+  }
+
   learnTokenRatio(countedTokens: number, reportedTokens: number): void {
     const ratio = countedTokens / reportedTokens;
     if (ratio >= 1 / maxTokenRatio && ratio <= maxTokenRatio) this.#tokenRatio.add(ratio);
@@ -226,6 +252,8 @@ export class PoolModel {
       meanOutputTokens: this.#outputTokens.value,
       tokenRatio: this.tokenRatio,
       reuse: this.reuse,
+      usualTtftMs: this.#ttftMs.value,
+      usualEndToEndMs: this.#endToEndMs.value,
     });
   }
 

@@ -18,18 +18,18 @@ test("a prompt shorter than the shortest prefix has none, and one longer than th
   expect(prefixHashes(tokensOf(100_000))).toHaveLength(prefixLengths.length);
 });
 
-test("requests count while they are on their way, less twice the deviation of their number; then nothing is kept", () => {
+test("requests count while they are on their way, less three deviations of their number, four times; then nothing is kept", () => {
   const prefixes = new SharedPrefixes();
   const hashes = prefixHashes(tokensOf(1000));
-  expect(prefixes.surely(hashes[0]!)).toBe(0);
+  expect(prefixes.coming(hashes[0]!)).toBe(0);
   prefixes.add(hashes);
-  expect(prefixes.surely(hashes[0]!)).toBe(0);
+  expect(prefixes.coming(hashes[0]!)).toBe(0);
   for (let i = 0; i < 99; i++) prefixes.add(hashes);
-  expect(prefixes.surely(hashes[0]!)).toBe(80);
-  expect(prefixes.surely(1)).toBe(0);
+  expect(prefixes.coming(hashes[0]!)).toBe(4 * 70);
+  expect(prefixes.coming(1)).toBe(0);
   for (let i = 0; i < 100; i++) prefixes.remove(hashes);
   prefixes.remove(hashes);
-  expect(prefixes.surely(hashes[0]!)).toBe(0);
+  expect(prefixes.coming(hashes[0]!)).toBe(0);
   expect(prefixes.size).toBe(0);
 });
 

@@ -3,6 +3,8 @@ export const prefixLengths: readonly number[] = [
   ...[256, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12_288, 16_384, 24_576, 32_768],
 ];
 const unit = 256;
+/** For how many times an answer a copy of a prefix is taken to be of use. */
+const usefulAnswers = 4;
 
 /** How many of the lengths so many units reach. */
 const reached: Uint8Array = Uint8Array.from(
@@ -53,10 +55,14 @@ export class SharedPrefixes {
     }
   }
 
-  /** Requests on their way with this prefix, less what may be chance: twice the deviation of such a count. */
-  surely(hash: number): number {
+  /**
+   * How many requests will come for this prefix while a copy of it is of use: as many as are on their way, less what may be
+   * chance (three deviations of such a count: the one that is largest by chance among many prefixes is looked at too), for
+   * several answers' time.
+   */
+  coming(hash: number): number {
     const requests = this.#requests.get(hash) ?? 0;
-    return Math.max(0, requests - 2 * Math.sqrt(requests));
+    return usefulAnswers * Math.max(0, requests - 3 * Math.sqrt(requests));
   }
 }
 

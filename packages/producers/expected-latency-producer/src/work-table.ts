@@ -21,6 +21,7 @@ const emptyRow: Readonly<Record<Column, number>> = {
   foreign: 0,
   foreignWaiting: 0,
   scrapedAtMs: Number.POSITIVE_INFINITY,
+  newTokens: 0,
   usualPresent: 0,
   usualContextTokens: 0,
   stretch: 1,
@@ -53,6 +54,8 @@ export class WorkTable {
   foreign: Float64Array = new Float64Array(0);
   foreignWaiting: Float64Array = new Float64Array(0);
   scrapedAtMs: Float64Array = new Float64Array(0);
+  /** Prompt tokens sent there that no endpoint held, the longer ago the less: what later requests will go there for. */
+  newTokens: Float64Array = new Float64Array(0);
   /** Requests and context on average over the last half minute. */
   usualPresent: Float64Array = new Float64Array(0);
   usualContextTokens: Float64Array = new Float64Array(0);

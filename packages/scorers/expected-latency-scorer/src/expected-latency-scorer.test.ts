@@ -16,7 +16,7 @@ const parts = ["ttftMs", "queueMs", "memoryMs", "prefillMs", "sparedMs", "decode
 type Table = Readonly<Partial<Record<(typeof parts)[number], readonly number[]>>>;
 
 /** A table by slot; parts that are not given cost nothing. */
-function expectedOf(table: Table, slots: number): ExpectedLatency {
+function expectedOf(table: Table, slots: number, usualEndToEndRatio: number = Number.NaN): ExpectedLatency {
   const of = (part: (typeof parts)[number]): Float64Array =>
     table[part] === undefined ? new Float64Array(slots) : Float64Array.from(table[part]);
   return {
@@ -28,13 +28,20 @@ function expectedOf(table: Table, slots: number): ExpectedLatency {
     decodeMs: of("decodeMs"),
     harmMs: of("harmMs"),
     evictMs: of("evictMs"),
+    usualEndToEndRatio,
   };
 }
 
-function scores(table: Table, slots: number, params: object = {}, endpoints = pool(slots)): number[] {
+function scores(
+  table: Table,
+  slots: number,
+  params: object = {},
+  endpoints = pool(slots),
+  ratio: number = Number.NaN,
+): number[] {
   const { instance } = buildPlugin(expectedLatencyScorer, { params });
   const out = new Float64Array(endpoints.length);
-  const attributes = [[EXPECTED_LATENCY.from(), expectedOf(table, slots)]] as const;
+  const attributes = [[EXPECTED_LATENCY.from(), expectedOf(table, slots, ratio)]] as const;
   instance.score!(buildRequest({ attributes }), endpoints, out);
   return [...out];
 }
@@ -52,6 +59,7 @@ const request = (): fc.Arbitrary<RequestOptions> =>
     .record({
       ...{ ttftMs: table, queueMs: table, memoryMs: table, prefillMs: table },
       ...{ sparedMs: table, decodeMs: table, harmMs: table, evictMs: table },
+      usualEndToEndRatio: cost,
     })
     .map((expected) => ({ attributes: [[EXPECTED_LATENCY.from(), expected]] }));
 
@@ -107,6 +115,24 @@ test("parts count as much as their weights say", () => {
   expect(scores(parts, 2, only)).toEqual([1, 0]);
   expect(scores(parts, 2, { ...only, decodeWeight: 1 })).toEqual([40 / 600, 1]);
 });
+
+test.each([
+  [Number.NaN, {}, 6],
+  [2, {}, 6],
+  [40, {}, 20],
+  [5000, {}, 300],
+  [Infinity, {}, 300],
+  [5000, { ttftWeight: 6, maxTtftWeight: 6 }, 6],
+  [40, { ttftWeight: 500 }, 500],
+  [5000, { ttftWeight: 500 }, 500],
+  [700, { ttftWeight: 200 }, 300],
+])(
+  "where answers take %f times as long as their first tokens, with %o, a millisecond to it counts as %d",
+  (ratio, params, weight) => {
+    const parts = { ttftMs: [1, 0], decodeMs: [0, 1] };
+    expect(scores(parts, 2, params, pool(2), ratio)).toEqual([1 / weight, 1]);
+  },
+);
 
 test("queue, memory and prefill are parts of the time to first token and count once, in it", () => {
   expect(scores({ ttftMs: [100, 100], queueMs: [90, 0], memoryMs: [0, 90], prefillMs: [10, 10] }, 2)).toEqual([1, 1]);

@@ -18,6 +18,9 @@ export function scoreCosts(costs: Float64Array): void {
   }
 }
 
+/** What a percent of the usual time to first token counts against a percent of the usual time to the end. */
+const ttftShare = 0.5;
+
 export const expectedLatencyScorer: AnyPluginDefinition = definePlugin<ExpectedLatencyScorerParams>({
   type: "expected-latency-scorer",
   kind: "scorer",
@@ -25,8 +28,9 @@ export const expectedLatencyScorer: AnyPluginDefinition = definePlugin<ExpectedL
   summary: "1 = least expected cost to the request and the others, 0.5 = twice as much, 0 = unknown.",
   params: expectedLatencyScorerParams,
   consumes: ({ expectedLatencyProducerName }) => ({ required: [EXPECTED_LATENCY.from(expectedLatencyProducerName)] }),
-  create({ expectedLatencyProducerName, ttftWeight, decodeWeight, harmWeight, evictWeight }, host) {
-    const reader = host.requestReader(EXPECTED_LATENCY.from(expectedLatencyProducerName));
+  create(params, host) {
+    const { ttftWeight, maxTtftWeight, decodeWeight, harmWeight, evictWeight } = params;
+    const reader = host.requestReader(EXPECTED_LATENCY.from(params.expectedLatencyProducerName));
     return {
       score(request, endpoints, out) {
         const expected = reader.get(request);
@@ -34,11 +38,15 @@ export const expectedLatencyScorer: AnyPluginDefinition = definePlugin<ExpectedL
           out.fill(1);
           return;
         }
-        const { ttftMs, sparedMs, decodeMs, harmMs, evictMs } = expected;
+        const { ttftMs, sparedMs, decodeMs, harmMs, evictMs, usualEndToEndRatio } = expected;
+        const relativeWeight = ttftShare * usualEndToEndRatio;
+        // Not known is NaN, which is not above.
+        const ownWeight =
+          relativeWeight > ttftWeight ? Math.max(ttftWeight, Math.min(maxTtftWeight, relativeWeight)) : ttftWeight;
         for (let i = 0; i < endpoints.length; i++) {
           const { slot } = endpoints[i]!;
           out[i] =
-            ttftWeight * Math.max(0, (ttftMs[slot] ?? Number.NaN) - (sparedMs[slot] ?? Number.NaN)) +
+            ownWeight * Math.max(0, (ttftMs[slot] ?? Number.NaN) - (sparedMs[slot] ?? Number.NaN)) +
             decodeWeight * (decodeMs[slot] ?? Number.NaN) +
             harmWeight * (harmMs[slot] ?? Number.NaN) +
             evictWeight * (evictMs[slot] ?? Number.NaN);

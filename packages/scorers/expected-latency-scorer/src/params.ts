@@ -4,6 +4,7 @@ import { z } from "zod";
 export interface ExpectedLatencyScorerParams {
   readonly expectedLatencyProducerName: string;
   readonly ttftWeight: number;
+  readonly maxTtftWeight: number;
   readonly decodeWeight: number;
   readonly harmWeight: number;
   readonly evictWeight: number;
@@ -17,7 +18,11 @@ export const expectedLatencyScorerParams: z.ZodType<ExpectedLatencyScorerParams>
     .string()
     .default("")
     .describe("Name of the producer of expected latencies; empty is `expected-latency-producer`."),
-  ttftWeight: weight(6, "What a millisecond until the request's own first token counts."),
+  ttftWeight: weight(6, "What a millisecond until the request's own first token counts at least."),
+  maxTtftWeight: weight(
+    300,
+    "What it counts at most. In between: half the number of times as long as its first token a whole answer takes.",
+  ),
   decodeWeight: weight(1, "What a millisecond from its first to its last token counts."),
   harmWeight: weight(1.5, "What a millisecond counts by which it delays a request that is there."),
   evictWeight: weight(
