@@ -5,7 +5,7 @@
  * a picker's V8 runs with:
  *
  *   node --max-semi-space-size=32 --external-memory-accounted-in-global-limit --concurrent-marking-max-worker-num=1 \
- *     --conditions=@pointsman/source packages/kube/bench/relist.ts [pods]
+ *     --heap-growing-percent=300 --conditions=@pointsman/source packages/kube/bench/relist.ts [pods]
  */
 import { createServer, Agent as TlsAgent } from "node:https";
 import type { AddressInfo } from "node:net";
