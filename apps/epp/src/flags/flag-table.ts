@@ -264,6 +264,12 @@ export const flagTable: readonly FlagSpec[] = [
     help: "A larger request body is answered with 413 (Pointsman).",
   },
   {
+    name: "max-held-body-size",
+    kind: "size",
+    default: "1GiB",
+    help: "Request bodies that are not routed yet, all together; beyond it requests are answered with 503 (Pointsman).",
+  },
+  {
     name: "error-format",
     kind: "string",
     default: "text",

@@ -53,6 +53,7 @@ export interface ServeOptions {
   readonly ignoreSubsetHint: boolean;
   readonly emitScores: boolean;
   readonly maxRequestBodyBytes: number;
+  readonly maxHeldBodyBytes: number;
   readonly configReload: boolean;
   readonly decisionLogSize: number;
   /** Metrics of requests are a reason to read bodies and answers. */
@@ -156,6 +157,7 @@ export function serveOptions(
     ignoreSubsetHint: get("disable-endpoint-subset-filter"),
     emitScores: get("emit-endpoint-scores"),
     maxRequestBodyBytes: get("max-request-body-size"),
+    maxHeldBodyBytes: get("max-held-body-size"),
     configReload: get("config-reload"),
     decisionLogSize: get("decision-log-size"),
     requestMetrics: get("request-metrics"),

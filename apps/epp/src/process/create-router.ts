@@ -9,6 +9,7 @@ import {
   type Endpoint,
   type ErrorFormat,
   type ExchangeObserver,
+  type HeldBodies,
   hasRole,
   type InFlightRequests,
   type InferenceRequest,
@@ -43,6 +44,8 @@ export interface RouterEnvironment {
   readonly metrics: MetricsRegistry;
   readonly random: () => number;
   readonly maxRequestBodyBytes: number;
+  /** Counts the bodies that wait to be routed. Absent: no bound. */
+  readonly heldBodies?: HeldBodies;
   readonly emitScores: boolean;
   readonly ignoreSubsetHint: boolean;
   /** Endpoint attributes whose values and ages go into decision records. */
@@ -120,6 +123,7 @@ export function createRouter(graph: PluginGraph, environment: RouterEnvironment)
     random: environment.random,
     newRequestId: randomUUID,
     maxRequestBodyBytes: environment.maxRequestBodyBytes,
+    ...(environment.heldBodies === undefined ? {} : { heldBodies: environment.heldBodies }),
     emitScores: environment.emitScores,
     // Rules may come and go.
     get readsRequestBodies() {

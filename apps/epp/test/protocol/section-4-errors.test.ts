@@ -274,6 +274,17 @@ onBothTransports("4 errors", (start) => {
       expect(await picker.stream(request.headers({ ":path": "/v1/models" }, true)).all()).toEqual([noCandidates]);
     });
 
+    test("4-18 bodies that are not whole have a limit together", async () => {
+      const picker = await start({ flags: ["--max-held-body-size=100"] });
+      const slow = picker.stream(request.headers({}), request.body('{"model":"m","prompt":"', false));
+      const stream = picker.stream(request.headers({}), request.body("x".repeat(90), false));
+      const problem = "ServiceUnavailable - request bodies that wait would take more than 100 bytes";
+      expect(await stream.all()).toEqual([refusal(503, problem)]);
+      slow.send(request.body('hello"}', true));
+      expect((await slow.until(1))[0]).toMatchObject({ kind: "requestHeaders" });
+      slow.cancel();
+    });
+
     test("4-18 a body above the limit is refused before it is whole", async () => {
       const picker = await start({ flags: ["--max-request-body-size=100"] });
       const stream = picker.stream(request.headers({}), request.body("x".repeat(101), false));

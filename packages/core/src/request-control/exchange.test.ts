@@ -9,6 +9,7 @@ import type { MetadataObject } from "../request.ts";
 import { RequestError } from "../request-error.ts";
 import { wireNames } from "../wire-names.ts";
 import { replyFor } from "./error-reply.ts";
+import { HeldBodies } from "./held-bodies.ts";
 
 const hint = (...entries: readonly string[]): MetadataObject => ({
   [wireNames.subsetNamespace]: { [wireNames.destinationSubset]: entries },
@@ -142,6 +143,43 @@ test("a body larger than the limit ends with 413 and later messages change nothi
       },
     },
   ]);
+});
+
+test("a body for which there is no room ends with 503, and the others go on", () => {
+  const heldBodies = new HeldBodies(40);
+  const first = new OpenExchange({}, { heldBodies });
+  first.requestHeaders().requestBody('{"model":"m"', false);
+  const second = new OpenExchange({}, { heldBodies });
+  second.requestHeaders().requestBody("x".repeat(20), false);
+  expect(heldBodies.bytes).toBe(32);
+  second.requestBody("x".repeat(9), false);
+  expect(second.sink.one("reply").reply).toMatchObject({
+    status: 503,
+    body: "inference error: ServiceUnavailable - request bodies that wait would take more than 40 bytes",
+  });
+  expect(heldBodies.bytes).toBe(12);
+  first.requestBody("}");
+  expect(first.sink.one("routed").request.bodyBytes).toBe(13);
+  expect(heldBodies.bytes).toBe(0);
+});
+
+test.each<[string, (open: OpenExchange) => unknown]>([
+  [
+    "is closed while its body comes",
+    (open) => open.requestBody('{"model":', false).exchange.close("client-disconnect"),
+  ],
+  ["is refused for its size", (open) => open.requestBody("x".repeat(90), false).requestBody("x".repeat(90))],
+  ["is refused by its parser", (open) => open.requestBody("no JSON")],
+  ["is routed and closed", (open) => open.requestBody({ model: "m" }).exchange.close("error")],
+  [
+    "has an answer before its decision",
+    (open) => open.requestBody('{"m', false).responseHeaders().exchange.close("error"),
+  ],
+])("an exchange that %s holds nothing afterwards", (_what, run) => {
+  const heldBodies = new HeldBodies(1000);
+  const open = new OpenExchange({ maxRequestBodyBytes: 100 }, { heldBodies });
+  run(open.requestHeaders());
+  expect(heldBodies.bytes).toBe(0);
 });
 
 test("a path that no parser claims ends with 400", () => {

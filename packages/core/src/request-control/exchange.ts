@@ -15,6 +15,7 @@ import { BodyChunks } from "./body-chunks.ts";
 import { type ErrorFormat, evictionReply, replyFor } from "./error-reply.ts";
 import type { ExchangeObserver, ExchangeWatch } from "./exchange-observer.ts";
 import type { ExchangeSink, RoutedRequest } from "./exchange-sink.ts";
+import type { HeldBodies } from "./held-bodies.ts";
 import type { InFlightRequest, InFlightRequests } from "./in-flight-requests.ts";
 import type { OpenExchanges } from "./open-exchanges.ts";
 import { type ParserSelection, requestPath } from "./parser-selection.ts";
@@ -41,6 +42,8 @@ export interface Router {
   newRequestId(): string;
   /** A larger request body ends the request with 413. */
   readonly maxRequestBodyBytes: number;
+  /** Counts the bodies that wait to be routed; a request for which there is no room ends with 503. Absent: no bound. */
+  readonly heldBodies?: HeldBodies;
   /** Put the primary profile's scores into the metadata of the reply. */
   readonly emitScores: boolean;
   /**
@@ -76,6 +79,8 @@ export class Exchange {
   #generatedRequestId = false;
   #metadata: MetadataObject = {};
   readonly #body = new BodyChunks();
+  /** Bytes of it that are counted as held. */
+  #heldBytes = 0;
   #trailersFollow = false;
   #parser: NamedPlugin<Parser> | undefined;
   #request: InferenceRequest | undefined;
@@ -130,11 +135,20 @@ export class Exchange {
       }
       break;
     }
-    const limit = this.#router.maxRequestBodyBytes;
+    const { maxRequestBodyBytes: limit, heldBodies } = this.#router;
     if (this.#body.byteCount + bytes.length > limit) {
       this.#body.clear();
       this.#refuse(new RequestError("PayloadTooLarge", `request body exceeds ${limit} bytes`));
       return;
+    }
+    if (heldBodies !== undefined) {
+      if (!heldBodies.take(bytes.length)) {
+        this.#body.clear();
+        const problem = `request bodies that wait would take more than ${heldBodies.limitBytes} bytes`;
+        this.#refuse(new RequestError("ServiceUnavailable", problem));
+        return;
+      }
+      this.#heldBytes += bytes.length;
     }
     this.#body.push(bytes);
     if (endOfStream) this.#routeBody();
@@ -193,6 +207,7 @@ export class Exchange {
     const responseWorkMs = response?.workMs(this.#completeAtMs ?? clock.now()) ?? 0;
     if (responseWorkMs > 0) metrics.responseWorkSeconds.observe(responseWorkMs / 1000);
     this.#body.clear();
+    this.#letGo();
     this.#watch?.closed({
       cause: response?.complete === true ? "natural" : this.#evicted ? "evicted" : cause,
       modelServerError: response?.modelServerError === true,
@@ -327,6 +342,7 @@ export class Exchange {
       skipResponse: this.#skipsResponse(request),
     };
     request.releaseBody();
+    this.#letGo();
     this.#track(request, outcome);
     this.#observeRequestWork();
     this.#sink.routed(routed);
@@ -405,8 +421,16 @@ export class Exchange {
     return { set: [...mutation.set, ...watched.set], remove: [...mutation.remove, ...watched.remove] };
   }
 
+  /** The body is held no longer. */
+  #letGo(): void {
+    if (this.#heldBytes === 0) return;
+    this.#router.heldBodies?.give(this.#heldBytes);
+    this.#heldBytes = 0;
+  }
+
   #refuse(error: RequestError): void {
     this.#state = "ended";
+    this.#letGo();
     this.#observeRequestWork();
     this.#errorCode = error.code;
     this.#router.logger.info(
