@@ -34,6 +34,7 @@ const done = 10;
 
 const headEnd = Buffer.from("\r\n\r\n");
 const statusLine = /^HTTP\/1\.([01]) ([1-5][0-9][0-9])(?: .*)?$/;
+const noStatusLine = "its status line is not that of HTTP/1.1";
 const maxChunkSizeDigits = 12;
 const maxChunkExtensionBytes = 1024;
 
@@ -90,12 +91,14 @@ export class ResponseDecoder {
     while (this.#state === head) {
       const end = this.#findHeadEnd(bytes, at, length);
       if (end === undefined) {
-        if (this.#firstLineIsLoose()) return "its status line is not that of HTTP/1.1";
+        if (this.#firstLineIsLoose()) return noStatusLine;
         // The last bytes that are held may be the first ones of the empty line.
         const headBytes = this.#heldBytes - headEnd.length + 1;
         return headBytes > this.#maxHeaderBytes ? `headers exceed ${this.#maxHeaderBytes} bytes` : undefined;
       }
       const text = this.#headText(bytes, at, end);
+      const lineEnd = text.indexOf("\n");
+      if (lineEnd !== -1 && lineEnd < this.#maxHeaderBytes && text.charCodeAt(lineEnd - 1) !== 13) return noStatusLine;
       if (text.length > this.#maxHeaderBytes) return `headers exceed ${this.#maxHeaderBytes} bytes`;
       at = end;
       const problem = this.#readHead(text, consumer);
@@ -191,10 +194,13 @@ export class ResponseDecoder {
     return at + from + found + headEnd.length - before;
   }
 
-  /** The first line of what is held ends with a line feed alone, so no empty line may ever follow. */
+  /**
+   * The first line of what is held ends with a line feed alone, so no empty line may ever follow. A whole head is looked at
+   * in the same way, so that a response has the same fault however it is cut.
+   */
   #firstLineIsLoose(): boolean {
     const end = this.#held?.subarray(0, this.#heldBytes).indexOf(10) ?? -1;
-    return end !== -1 && this.#held?.[end - 1] !== 13;
+    return end !== -1 && end < this.#maxHeaderBytes && this.#held?.[end - 1] !== 13;
   }
 
   /** The head without its empty line; `end` is where it ends in `bytes`. */
@@ -209,7 +215,7 @@ export class ResponseDecoder {
   #readHead(text: string, consumer: ResponseConsumer): string | undefined {
     const lines = text.split("\r\n");
     const start = statusLine.exec(lines[0]!);
-    if (start === null) return "its status line is not that of HTTP/1.1";
+    if (start === null) return noStatusLine;
     const minor = start[1] === "1" ? 1 : 0;
     const status = Number(start[2]);
     const names: string[] = [];
