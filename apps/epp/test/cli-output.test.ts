@@ -44,9 +44,9 @@ test.each([
   expect(await unread(stream, ...args)).toEqual({ code, err: "" });
 });
 
-test.runIf(existsSync("/dev/full"))(
-  "output that a full disk does not take is one line of error and exit code 1",
-  async () => {
+// Linux has a file that never takes a byte.
+if (existsSync("/dev/full")) {
+  test("output that a full disk does not take is one line of error and exit code 1", async () => {
     const child = spawn(bin, ["plugins"], { stdio: ["ignore", openSync("/dev/full", "w"), "pipe"] });
     let err = "";
     child.stderr!.on("data", (bytes: Buffer) => {
@@ -55,8 +55,8 @@ test.runIf(existsSync("/dev/full"))(
     const code = await new Promise((resolve) => child.on("close", resolve));
     expect(err).toMatch(/^epp: the output cannot be written: ENOSPC.*\n$/);
     expect(code).toBe(1);
-  },
-);
+  });
+}
 
 test.each([
   ["is read no further", (child: ReturnType<typeof spawn>) => child.stdout!.destroy()],
