@@ -32,17 +32,24 @@ export function fuzzJsonScan(seed: number, iterations: number): FuzzCounts {
   return { accepted, rejected: iterations - accepted };
 }
 
+/** A character that no JSON string may hold as it is. */
+const NOT_IN_A_STRING = "\u0001";
+
 /**
  * Parses with JSON.parse and replaces lone surrogates by U+FFFD, as the readers do. Gives undefined for what is no JSON.
  * JSON.parse itself sees no escapes, because it may take an escaped key for another key (nodejs/node issue 63785):
  * characters that must be escaped pass as U+F700 to U+F75C, which the text must not hold.
  */
 export function referenceValue(text: string): unknown {
-  const plain = text.replace(/\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))/g, (_, hex?: string, letter?: string) => {
-    const meaning = "\b\f\n\r\t"["bfnrt".indexOf(letter ?? "none")] ?? letter ?? "";
-    const code = hex === undefined ? meaning.charCodeAt(0) : Number.parseInt(hex, 16);
-    return String.fromCharCode(code < 0x20 || code === 0x22 || code === 0x5c ? 0xf700 + code : code);
-  });
+  const unescaped = (string: string) =>
+    string.replace(/\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))?/g, (_, hex?: string, letter?: string) => {
+      if (hex === undefined && letter === undefined) return NOT_IN_A_STRING;
+      const meaning = "\b\f\n\r\t"["bfnrt".indexOf(letter ?? "none")] ?? letter ?? "";
+      const code = hex === undefined ? meaning.charCodeAt(0) : Number.parseInt(hex, 16);
+      return String.fromCharCode(code < 0x20 || code === 0x22 || code === 0x5c ? 0xf700 + code : code);
+    });
+  // Escapes mean something in strings only, and what they stand for is never part of another one.
+  const plain = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"/gs, unescaped);
   const wellFormed = plain.replace(/\p{Cs}/gu, "\ufffd");
   const restored = (part: string) =>
     part.replace(/[\uf700-\uf75c]/g, (standIn) => String.fromCharCode(standIn.charCodeAt(0) - 0xf700));
