@@ -17,6 +17,7 @@ import {
   encodeImmediateResponse,
   encodeStruct,
   encodeTrailersResponse,
+  KnownMetadata,
 } from "@pointsman/proto";
 
 /** Full name of the RPC. */
@@ -68,6 +69,7 @@ export function extProcMethod(router: () => Router): RpcMethod {
 class ExtProcSession implements RpcHandler, ExchangeSink {
   readonly #stream: RpcStream;
   readonly #exchange: Exchange;
+  readonly #metadata = new KnownMetadata();
   #receivedBody = false;
   #over = false;
 
@@ -78,7 +80,7 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
 
   message(bytes: Uint8Array): void {
     if (this.#over) return;
-    const message = decodeProcessingRequest(bytes, newHeaders);
+    const message = decodeProcessingRequest(bytes, newHeaders, this.#metadata);
     if (typeof message === "string") {
       this.#fail(`malformed ProcessingRequest: ${message}`);
       return;

@@ -13,6 +13,7 @@ import {
   encodeImmediateResponse,
   encodeStruct,
   encodeTrailersResponse,
+  KnownMetadata,
 } from "./index.ts";
 
 class Collected {
@@ -134,6 +135,26 @@ test("two messages after one another merge, and the last member of the oneof win
       ]);
       expect(ours(bytes)).toEqual(reference(bytes));
     }),
+  );
+});
+
+test("metadata that a stream sends again is what decoding it anew gives, whatever came between", () => {
+  fc.assert(
+    fc.property(
+      fc.array(message, { minLength: 2, maxLength: 3 }),
+      fc.array(fc.nat(), { maxLength: 8 }),
+      (some, order) => {
+        const encoded = some.map((one) => toBinary(ProcessingRequestSchema, one));
+        const known = new KnownMetadata();
+        for (const at of order) {
+          // One message, or two that merge.
+          const bytes = Buffer.concat(at % 3 === 0 ? encoded.slice(0, 2) : [encoded[at % encoded.length]!]);
+          const decoded = decodeProcessingRequest(bytes, () => new Collected(), known);
+          expect(decoded).toEqual(decode(bytes));
+          bytes.fill(0);
+        }
+      },
+    ),
   );
 });
 

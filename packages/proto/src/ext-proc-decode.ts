@@ -32,18 +32,47 @@ export interface ExtProcMessage<H> {
   metadata: StructObject;
 }
 
+/** Longer metadata is decoded each time. */
+const maxKnownBytes = 1024;
 const noBytes = new Uint8Array(0);
 const noMetadata: StructObject = Object.freeze({});
+
+/**
+ * The metadata of a stream, which a proxy sends again with each of its messages: what came before is not decoded twice.
+ */
+export class KnownMetadata {
+  #bytes: Uint8Array = noBytes;
+  #value: StructObject = noMetadata;
+
+  /** Gives a message the metadata that these bytes said before; false when they are others. */
+  read(bytes: Uint8Array, message: { metadata: StructObject }): boolean {
+    const known = this.#bytes;
+    const { length } = known;
+    if (length === 0 || length !== bytes.length) return false;
+    for (let at = 0; at < length; at++) if (known[at] !== bytes[at]) return false;
+    message.metadata = this.#value;
+    return true;
+  }
+
+  /** Keeps what bytes say. The value must not change any more. */
+  keep(bytes: Uint8Array, value: StructObject): void {
+    if (bytes.length > maxKnownBytes) return;
+    this.#bytes = new Uint8Array(bytes);
+    this.#value = value;
+  }
+}
 
 /**
  * Decodes a `ProcessingRequest`.
  *
  * Equal to what protobuf-es decodes, unknown fields left out, except that header values are read with one character per
- * byte. Returns a text that says what is wrong for malformed bytes; never throws.
+ * byte. `known` is what its stream keeps between messages. Returns a text that says what is wrong for malformed bytes;
+ * never throws.
  */
 export function decodeProcessingRequest<H extends HeaderCollector>(
   bytes: Uint8Array,
   newHeaders: () => H,
+  known?: KnownMetadata,
 ): ExtProcMessage<H> | string {
   const message: ExtProcMessage<H> = {
     kind: undefined,
@@ -53,6 +82,9 @@ export function decodeProcessingRequest<H extends HeaderCollector>(
     metadata: noMetadata,
   };
   try {
+    let metadataParts = 0;
+    let onlyPart: Uint8Array = noBytes;
+    let wasKnown = false;
     const reader = new WireReader(bytes);
     while (!reader.done) {
       const tag = reader.tag();
@@ -62,7 +94,13 @@ export function decodeProcessingRequest<H extends HeaderCollector>(
         continue;
       }
       if (field === 8) {
-        reader.message((inner) => readMetadata(inner, message));
+        const part = reader.bytes();
+        if (++metadataParts === 1) {
+          onlyPart = part;
+          wasKnown = known?.read(part, message) ?? false;
+          if (wasKnown) continue;
+        } else if (wasKnown && metadataParts === 2) message.metadata = { ...message.metadata };
+        readMetadata(new WireReader(part), message);
         continue;
       }
       const kind = kinds[field]!;
@@ -77,6 +115,7 @@ export function decodeProcessingRequest<H extends HeaderCollector>(
       else if (field <= 5) reader.message((inner) => readHttpBody(inner, message));
       else reader.message((inner) => readTrailers(inner, message, newHeaders));
     }
+    if (metadataParts === 1 && !wasKnown) known?.keep(onlyPart, message.metadata);
     return message;
   } catch (thrown: unknown) {
     if (thrown instanceof MalformedMessage) return thrown.message;

@@ -3,6 +3,7 @@ export {
   type ExtProcKind,
   type ExtProcMessage,
   type HeaderCollector,
+  KnownMetadata,
 } from "./ext-proc-decode.ts";
 export {
   encodeBodyResponsePrefix,

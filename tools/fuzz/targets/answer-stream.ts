@@ -12,12 +12,20 @@ const formats: readonly AnswerFormat[] = [openAiAnswer, anthropicAnswer, sglangA
 const restoreModel = { from: "org/base-8b", to: 'my "model"' };
 
 /** The reader that an input's first byte chooses. */
-function readerOf(choice: number): { readonly reader: ResponseReader; readonly keepsBytes: boolean } {
+function readerOf(
+  choice: number,
+  ignoresEvents = false,
+): { readonly reader: ResponseReader; readonly keepsBytes: boolean } {
   if (choice % 8 === 7) return { reader: new VllmResponseReader(), keepsBytes: true };
   if (choice % 8 === 6) return { reader: new VertexResponseReader(choice >= 128), keepsBytes: true };
   const restores = (choice & 64) !== 0;
   const reader = new AnswerReader(
-    { headers: new Headers(), streaming: (choice & 128) !== 0, restoreModel: restores ? restoreModel : undefined },
+    {
+      headers: new Headers(),
+      streaming: (choice & 128) !== 0,
+      restoreModel: restores ? restoreModel : undefined,
+      ignoresEvents,
+    },
     formats[choice % formats.length]!,
   );
   return { reader, keepsBytes: !restores };
@@ -29,8 +37,8 @@ interface Reading {
   readonly events: number;
 }
 
-function read(choice: number, pieces: readonly Buffer[]): Reading {
-  const { reader } = readerOf(choice);
+function read(choice: number, pieces: readonly Buffer[], ignoresEvents = false): Reading {
+  const { reader } = readerOf(choice, ignoresEvents);
   let text = "";
   pieces.forEach((piece, at) => {
     text += Buffer.from(reader.chunk(piece, at === pieces.length - 1)).toString("latin1");
@@ -68,7 +76,8 @@ const whole = [
 ];
 
 const target: FuzzTarget = {
-  summary: "answers as JSON, event streams and gRPC: text, usage and events are the same however they are cut",
+  summary:
+    "answers as JSON, event streams and gRPC: text, usage and events are the same however they are cut and counted",
   sample(random) {
     const choice = Buffer.of(random.below(256));
     if (choice[0]! % 8 >= 6) {
@@ -93,6 +102,10 @@ const target: FuzzTarget = {
     const body = Buffer.from(input.subarray(1));
     const once = read(choice, [Buffer.from(body)]);
     const cut = read(choice, cutBytes(body, FuzzRandom.of(input)));
+    const uncounted = read(choice, cutBytes(body, FuzzRandom.of(input)), true);
+    if (JSON.stringify([uncounted.text, uncounted.usage]) !== JSON.stringify([once.text, once.usage])) {
+      throw new Error(`whole: ${JSON.stringify(once)}\nevents not counted: ${JSON.stringify(uncounted)}`);
+    }
     if (JSON.stringify(once) !== JSON.stringify(cut)) {
       throw new Error(`whole: ${JSON.stringify(once)}\nin pieces: ${JSON.stringify(cut)}`);
     }

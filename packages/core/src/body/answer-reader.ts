@@ -10,11 +10,11 @@ export class AnswerReader implements ResponseReader {
   readonly #restorer: ModelRestorer | undefined;
   readonly #countsEvents: boolean;
 
-  constructor({ headers, streaming, restoreModel }: ResponseContext, format: AnswerFormat) {
-    this.#countsEvents = format.countsEvents;
+  constructor({ headers, streaming, restoreModel, ignoresEvents }: ResponseContext, format: AnswerFormat) {
+    this.#countsEvents = format.countsEvents && ignoresEvents !== true;
     const encoding = headers.get("content-encoding")?.trim().toLowerCase();
     if (encoding !== undefined && encoding !== "" && encoding !== "identity") return;
-    this.#usage = streaming ? new StreamUsage(format) : new JsonUsage(format);
+    this.#usage = streaming ? new StreamUsage(format, this.#countsEvents) : new JsonUsage(format);
     if (restoreModel !== undefined) {
       this.#restorer = new ModelRestorer(restoreModel.from, restoreModel.to, { streaming, holder: format.modelHolder });
     }

@@ -49,7 +49,7 @@ export interface ResponseReader {
   chunk(bytes: Uint8Array, endOfStream: boolean): Uint8Array;
   /** What has been reported so far. */
   readonly usage: Usage | undefined;
-  /** Events of a stream so far, the terminator not counted. */
+  /** Events of a stream so far, the terminator not counted; 0 when they are not counted. */
   readonly events: number;
 }
 
@@ -59,6 +59,8 @@ export interface ResponseContext {
   readonly streaming: boolean;
   /** Replace `from` by `to` where the answer names the model. */
   readonly restoreModel: { readonly from: string; readonly to: string } | undefined;
+  /** Nobody asks how many events came, so they need not be counted. */
+  readonly ignoresEvents?: boolean;
 }
 
 /** Understands request bodies and answers of one API family. */

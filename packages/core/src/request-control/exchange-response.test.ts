@@ -262,7 +262,10 @@ test("plugins see usage and events as the reader reports them", () => {
   open.request({ model: "m", stream: true }).responseHeaders({ "x-a": "b" }).responseBody("1").responseBody("2", true);
   expect(events.map(({ streamedEvents }) => streamedEvents)).toEqual([10, 20]);
   expect(events.map((event) => event.usage)).toEqual([undefined, usage]);
-  expect(contexts).toMatchObject([{ streaming: true, restoreModel: undefined }]);
+  expect(contexts).toMatchObject([{ streaming: true, restoreModel: undefined, ignoresEvents: false }]);
+  const unheard = new OpenExchange({ plugins: [], parsers: [parser] });
+  unheard.request({ model: "m", stream: true }).responseHeaders({}).responseBody("1", true);
+  expect(contexts[1]).toMatchObject({ ignoresEvents: true });
   expect(contexts[0]!.headers.get("x-a")).toBe("b");
 });
 

@@ -177,6 +177,7 @@ export class ResponsePhase {
           headers: this.#headers,
           streaming: this.#streaming,
           restoreModel: this.#restoreModel(),
+          ignoresEvents: router.responseBodyProcessors.length === 0,
         });
         out = this.#reader.chunk(bytes, endOfStream);
       } catch (thrown: unknown) {
