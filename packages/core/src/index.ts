@@ -148,7 +148,7 @@ export { Exchange, type Router } from "./request-control/exchange.ts";
 export type { ExchangeEnd, ExchangeObserver, ExchangeWatch } from "./request-control/exchange-observer.ts";
 export type { ExchangeSink, ImmediateReply, RoutedRequest } from "./request-control/exchange-sink.ts";
 export { HeldBodies } from "./request-control/held-bodies.ts";
-export { type InFlightRequest, InFlightRequests } from "./request-control/in-flight-requests.ts";
+export { type InFlightPlace, type InFlightRequest, InFlightRequests } from "./request-control/in-flight-requests.ts";
 export type { ModelRewrites, Objectives, RewriteChoice } from "./request-control/model-rewrite.ts";
 export { OpenExchanges } from "./request-control/open-exchanges.ts";
 export { ParserSelection, requestPath } from "./request-control/parser-selection.ts";

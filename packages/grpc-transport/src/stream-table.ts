@@ -1,3 +1,4 @@
+import { CallTable } from "./call-table.ts";
 import { ClosedStreams } from "./closed-streams.ts";
 import type { FloodGuard } from "./flood-guard.ts";
 import type { FrameWriter } from "./frame-writer.ts";
@@ -38,7 +39,7 @@ export class StreamTable {
   readonly #guard: FloodGuard;
   readonly #hpack: HpackDecoder;
   readonly #head = new RequestHead();
-  readonly #calls = new Map<number, Http2Call>();
+  readonly #calls = new CallTable();
   readonly #closed = new ClosedStreams();
   readonly #partials: PartialMessages;
   /** Made for the first request with `grpc-encoding: gzip`. */
@@ -75,7 +76,7 @@ export class StreamTable {
 
   /** Ends every RPC with a status. */
   failAll(status: RpcEnd): void {
-    for (const call of [...this.#calls.values()]) call.fail(status);
+    for (const call of this.#calls.values()) call.fail(status);
   }
 
   /** The peer's new window for streams; false when it makes one too large. */
@@ -85,7 +86,7 @@ export class StreamTable {
 
   /** The connection is over. */
   cancelAll(): void {
-    const calls = [...this.#calls.values()];
+    const calls = this.#calls.values();
     this.#calls.clear();
     for (const call of calls) {
       this.scheduler.forget(call);
@@ -198,7 +199,7 @@ export class StreamTable {
       ? limits.streamWindowBytes
       : Math.max(limits.streamWindowBytes, defaultWindowBytes);
     const call = new Http2Call(this, streamId, windowBytes, this.scheduler.initialWindowBytes);
-    this.#calls.set(streamId, call);
+    this.#calls.add(call);
     call.contentLeftBytes = head.contentLengthBytes;
     call.remoteEnded = block.endStream;
     if (this.#hpack.tooLarge) {

@@ -20,6 +20,11 @@ export const maxDiscardMs = 5_000;
 /** Up to this size, copying a body to the head costs less than a write of its own. */
 const smallBodyBytes = 8 * 1024;
 
+/** Who follows an answer on its way to the client. */
+export interface ClientListener {
+  clientDrained(): void;
+}
+
 /** The answer to one client, and what waits for the client to take it. */
 export class ClientResponse implements Deadline {
   readonly #context: ClientResponseContext;
@@ -28,17 +33,20 @@ export class ClientResponse implements Deadline {
   #chunked = false;
   /** Only the end of the connection marks the end of the body. */
   #untilClose = false;
-  #watching = false;
   #waiting = false;
   #discarding = false;
   #bodyBegun = false;
-  /** Called when a client that was behind has taken everything. */
-  onDrained: (() => void) | undefined;
+  /**
+   * Hears when a client that was behind has taken everything. An object and not a function: with a function made for each
+   * answer, V8 comes to keep all answers until it marks the whole heap.
+   */
+  listener: ClientListener | undefined;
   headSent = false;
   ended = false;
   /** The connection ends with this answer. */
   endsConnection = false;
   deadlineMs: number = Number.POSITIVE_INFINITY;
+  deadlinePlace = -1;
 
   constructor(req: IncomingMessage, res: ServerResponse, context: ClientResponseContext) {
     this.#req = req;
@@ -152,8 +160,7 @@ export class ClientResponse implements Deadline {
   /** The connection is closed or the answer is out. */
   closed(): void {
     this.#stopWaiting();
-    if (this.#watching) this.#context.deadlines.delete(this);
-    this.#watching = false;
+    this.#context.deadlines.delete(this);
   }
 
   expired(): void {
@@ -191,7 +198,7 @@ export class ClientResponse implements Deadline {
       if (!this.#waiting) return;
       this.#stopWaiting();
       this.deadlineMs = Number.POSITIVE_INFINITY;
-      this.onDrained?.();
+      this.listener?.clientDrained();
     });
   }
 
@@ -204,8 +211,6 @@ export class ClientResponse implements Deadline {
   #watch(timeoutMs: number): void {
     const { deadlines } = this.#context;
     this.deadlineMs = deadlines.nowMs + timeoutMs;
-    if (this.#watching) return;
-    this.#watching = true;
     deadlines.add(this);
   }
 

@@ -77,17 +77,26 @@ interface OpenRequest {
   proxied: ProxiedRequest | undefined;
 }
 
-/** The open requests of one client connection, oldest first. */
-class ClientConnection extends Set<OpenRequest> {
+/** The open requests of one client connection. */
+class ClientConnection {
+  /** Oldest first. A Set would hold on to the requests that were in the tables it has outgrown. */
+  readonly open: OpenRequest[] = [];
   /** An answer has gone out as the last one. */
   ended = false;
+
+  /** False when the request was not open any more. */
+  delete(request: OpenRequest): boolean {
+    const at = this.open.indexOf(request);
+    if (at === -1) return false;
+    this.open.splice(at, 1);
+    return true;
+  }
 
   /** No answer comes behind those that are open. */
   get ends(): boolean {
     // Alone, a request has none before it.
-    if (this.ended || this.size === 1) return this.ended;
-    for (const { client } of this) if (client.endsConnection) return true;
-    return false;
+    if (this.ended || this.open.length === 1) return this.ended;
+    return this.open.some(({ client }) => client.endsConnection);
   }
 }
 
@@ -228,7 +237,7 @@ class ProxyServer implements HttpProxy, ProxyContext {
     server.on("connect", (_req, socket: Duplex) => this.#endConnection(socket, methodRefusal("CONNECT")));
     server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
       // Bytes behind the request that was to be the connection's last. Its answer goes out, and nobody reads them.
-      if (error.code === "HPE_CLOSED_CONNECTION" && this.#connection(socket).size > 0) return;
+      if (error.code === "HPE_CLOSED_CONNECTION" && this.#connection(socket).open.length > 0) return;
       this.#endConnection(socket, clientErrorRefusal(error.code));
     });
     return server;
@@ -238,14 +247,14 @@ class ProxyServer implements HttpProxy, ProxyContext {
     const connection = this.#connection(req.socket);
     const client = new ClientResponse(req, res, this);
     const open: OpenRequest = { req, client, proxied: undefined };
-    connection.add(open);
+    connection.open.push(open);
     this.#open++;
     this.metrics.openRequests.inc();
     res.on("error", () => {
       // Writing to a client that has left; `close` follows.
     });
     res.on("close", () => this.#close(connection, open));
-    if (connection.size > maxPipelinedRequests) {
+    if (connection.open.length > maxPipelinedRequests) {
       req.socket.destroy();
       return;
     }
@@ -313,7 +322,7 @@ class ProxyServer implements HttpProxy, ProxyContext {
 
   /** Answers what is no request, where that cannot be taken for the answer to another request, and closes. */
   #endConnection(socket: Duplex, refusal: Refusal | undefined): void {
-    const [only, second] = this.#connection(socket);
+    const [only, second] = this.#connection(socket).open;
     if (second === undefined && only?.client.endDespiteBody() === true) return;
     const mayAnswer = second === undefined && (only === undefined || (!only.req.complete && !only.client.headSent));
     if (refusal === undefined || !mayAnswer || !socket.writable) {
@@ -333,7 +342,7 @@ class ProxyServer implements HttpProxy, ProxyContext {
       this.#connections.set(socket, created);
       // An answer whose turn has not come hears nothing of its connection's end by itself.
       socket.once("close", () => {
-        for (const open of created) this.#close(created, open);
+        for (const open of [...created.open]) this.#close(created, open);
       });
     }
     return connection;

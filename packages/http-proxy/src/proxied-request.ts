@@ -13,7 +13,7 @@ import {
   wireNames,
 } from "@pointsman/core";
 import { refusalReply } from "./client-error.ts";
-import type { ClientResponse, ClientResponseContext } from "./client-response.ts";
+import type { ClientListener, ClientResponse, ClientResponseContext } from "./client-response.ts";
 import { isFieldValue, isToken, mutatedFields, trailerLines } from "./header-fields.ts";
 import type { Refusal, RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-decoder.ts";
@@ -36,7 +36,7 @@ const noMetadata: MetadataObject = {};
 const noBytes = new Uint8Array(0);
 
 /** One request on its way through: client, exchange and model server, and what each has to tell the others. */
-export class ProxiedRequest implements ExchangeSink, UpstreamListener {
+export class ProxiedRequest implements ExchangeSink, UpstreamListener, ClientListener {
   readonly #context: ProxyContext;
   readonly #router: Router;
   readonly #req: IncomingMessage;
@@ -67,7 +67,7 @@ export class ProxiedRequest implements ExchangeSink, UpstreamListener {
     this.#req = req;
     this.#head = head;
     this.#client = client;
-    client.onDrained = () => this.#upstream?.resume();
+    client.listener = this;
     this.#exchange = new Exchange(router, this);
   }
 
@@ -103,6 +103,10 @@ export class ProxiedRequest implements ExchangeSink, UpstreamListener {
         this.fail(thrown);
       }
     });
+  }
+
+  clientDrained(): void {
+    this.#upstream?.resume();
   }
 
   /** The client's connection is closed, or the answer is out. */

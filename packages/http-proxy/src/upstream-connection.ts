@@ -62,6 +62,7 @@ export class UpstreamConnection implements Deadline {
   #closed = false;
   #problem: string | undefined;
   deadlineMs: number;
+  deadlinePlace = -1;
 
   constructor(context: UpstreamContext, key: string, host: string, port: number) {
     this.key = key;

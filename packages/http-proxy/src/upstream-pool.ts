@@ -10,6 +10,7 @@ export class UpstreamPool implements UpstreamContext {
   readonly limits: HttpProxyLimits;
   readonly metrics: ProxyMetrics;
   readonly broken: (thrown: unknown) => void;
+  /** A list stays, even when empty, as long as a connection of its endpoint is open. */
   readonly #idle = new Map<string, UpstreamConnection[]>();
   #stopped = false;
 
@@ -30,7 +31,6 @@ export class UpstreamPool implements UpstreamContext {
     const { hostPort, metadata } = endpoint;
     const idle = fresh ? undefined : this.#idle.get(hostPort);
     const connection = idle?.pop();
-    if (idle?.length === 0) this.#idle.delete(hostPort);
     return connection ?? new UpstreamConnection(this, hostPort, metadata.address, metadata.port);
   }
 

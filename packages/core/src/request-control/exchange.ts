@@ -16,7 +16,7 @@ import { type ErrorFormat, evictionReply, replyFor } from "./error-reply.ts";
 import type { ExchangeObserver, ExchangeWatch } from "./exchange-observer.ts";
 import type { ExchangeSink, RoutedRequest } from "./exchange-sink.ts";
 import type { HeldBodies } from "./held-bodies.ts";
-import type { InFlightRequest, InFlightRequests } from "./in-flight-requests.ts";
+import type { InFlightPlace, InFlightRequests } from "./in-flight-requests.ts";
 import type { OpenExchanges } from "./open-exchanges.ts";
 import { type ParserSelection, requestPath } from "./parser-selection.ts";
 import type { RequestControl } from "./request-control.ts";
@@ -89,7 +89,7 @@ export class Exchange {
   #state: "receiving" | "deciding" | "routed" | "ended" = "receiving";
   #running = false;
   #response: ResponsePhase | undefined;
-  #inFlight: InFlightRequest | undefined;
+  #inFlight: InFlightPlace | undefined;
   #completeAtMs: number | undefined;
   #evicted = false;
   #watch: ExchangeWatch | undefined;
@@ -365,8 +365,7 @@ export class Exchange {
   #track(request: InferenceRequest, result: SchedulingResult): void {
     const { inFlight, clock } = this.#router;
     if (inFlight === undefined) return;
-    this.#inFlight = { request, result, routedAtMs: clock.now(), evict: () => this.#evict() };
-    inFlight.add(this.#inFlight);
+    this.#inFlight = inFlight.add({ request, result, routedAtMs: clock.now(), evict: () => this.#evict() });
   }
 
   #untrack(): void {
