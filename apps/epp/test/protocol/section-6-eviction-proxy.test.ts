@@ -90,7 +90,7 @@ onBothTransports("6 eviction in the built-in proxy", (start) => {
     const add = inFlight.add.bind(inFlight);
     inFlight.add = (added) => {
       entry = added;
-      add(added);
+      return add(added);
     };
     const proxy = await picker(server.port, inFlight);
     const response = await post(proxy);

@@ -42,8 +42,11 @@ export class RankListener {
   readonly #server: Server | Http2SecureServer;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
-  /** Unfinished HTTP/1.1 answers of each connection. */
-  readonly #answers = new WeakMap<Duplex, Set<ServerResponse>>();
+  /**
+   * Unfinished HTTP/1.1 answers of each connection. Not sets: V8 keeps what was in the tables that a set has outgrown until
+   * it marks the whole heap.
+   */
+  readonly #answers = new WeakMap<Duplex, ServerResponse[]>();
   #draining = false;
 
   constructor(options: RankListenerOptions) {
@@ -153,16 +156,26 @@ export class RankListener {
         return;
       }
       const { socket } = req;
-      const answers = this.#answers.get(socket) ?? new Set();
-      this.#answers.set(socket, answers.add(res));
-      res.once("close", () => answers.delete(res));
+      let answers = this.#answers.get(socket);
+      if (answers === undefined) {
+        answers = [];
+        this.#answers.set(socket, answers);
+      }
+      answers.push(res);
+      res.once("close", () => this.#forget(socket, res));
     }
     this.#options.onRequest(req, res);
   }
 
+  #forget(socket: Duplex, res: ServerResponse): void {
+    const answers = this.#answers.get(socket);
+    const at = answers?.indexOf(res) ?? -1;
+    if (at !== -1) answers?.splice(at, 1);
+  }
+
   /** Tells a client that its bytes are no request; within an answer, where that would become part of it, cuts it. */
   #refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const hasBegun = [...(this.#answers.get(socket) ?? [])].some((res) => res.headersSent);
+    const hasBegun = this.#answers.get(socket)?.some((res) => res.headersSent) === true;
     if (hasBegun || !socket.writable || error.code === "ECONNRESET") {
       socket.destroy();
       return;
