@@ -4,7 +4,7 @@
  * Other work on the machine makes times longer; the least of several is nearest to what the work takes. With the flags that
  * a picker's V8 runs with:
  *
- *   node --max-semi-space-size=32 --external-memory-accounted-in-global-limit --concurrent-marking-max-worker-num=1 \
+ *   node --max-semi-space-size=16 --external-memory-accounted-in-global-limit --concurrent-marking-max-worker-num=1 \
  *     --heap-growing-percent=300 --conditions=@pointsman/source packages/kube/bench/relist.ts [pods]
  */
 import { createServer, Agent as TlsAgent } from "node:https";
