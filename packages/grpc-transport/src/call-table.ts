@@ -9,6 +9,8 @@ const firstSlots = 64;
  * later ones follow, each with the streams that were in it and all that they hold, until the whole heap is marked.
  */
 export class CallTable {
+  /** Odd. Differs from table to table, so that no peer can choose ids that meet in one slot. */
+  readonly #factor = Math.floor(Math.random() * 0x1_0000_0000) | 1;
   #slots: (Http2Call | undefined)[] = new Array<Http2Call | undefined>(firstSlots).fill(undefined);
   #size = 0;
 
@@ -19,7 +21,7 @@ export class CallTable {
   get(id: number): Http2Call | undefined {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    for (let slot = (id >>> 1) & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = this.#home(id); ; slot = (slot + 1) & mask) {
       const call = slots[slot];
       if (call === undefined || call.id === id) return call;
     }
@@ -34,19 +36,19 @@ export class CallTable {
     // Half of the slots stay free, so that probes are short.
     if (this.#size * 2 >= this.#slots.length) this.#grow();
     this.#size++;
-    place(this.#slots, call);
+    this.#place(call);
   }
 
   delete(id: number): void {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    let free = (id >>> 1) & mask;
+    let free = this.#home(id);
     while (slots[free] !== undefined && slots[free]!.id !== id) free = (free + 1) & mask;
     if (slots[free] === undefined) return;
     this.#size--;
     // What was pushed past the slot moves up, so that no probe ends too early.
     for (let at = (free + 1) & mask; slots[at] !== undefined; at = (at + 1) & mask) {
-      const home = (slots[at]!.id >>> 1) & mask;
+      const home = this.#home(slots[at]!.id);
       if (((at - home) & mask) < ((at - free) & mask)) continue;
       slots[free] = slots[at];
       free = at;
@@ -66,15 +68,20 @@ export class CallTable {
 
   #grow(): void {
     const before = this.#slots;
-    const slots = new Array<Http2Call | undefined>(before.length * 2).fill(undefined);
-    for (const call of before) if (call !== undefined) place(slots, call);
-    this.#slots = slots;
+    this.#slots = new Array<Http2Call | undefined>(before.length * 2).fill(undefined);
+    for (const call of before) if (call !== undefined) this.#place(call);
   }
-}
 
-function place(slots: (Http2Call | undefined)[], call: Http2Call): void {
-  const mask = slots.length - 1;
-  let slot = (call.id >>> 1) & mask;
-  while (slots[slot] !== undefined) slot = (slot + 1) & mask;
-  slots[slot] = call;
+  #place(call: Http2Call): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let slot = this.#home(call.id);
+    while (slots[slot] !== undefined) slot = (slot + 1) & mask;
+    slots[slot] = call;
+  }
+
+  /** Where a stream stands when nothing is in its way: the high bits of a product, which all bits of the id reach. */
+  #home(id: number): number {
+    return Math.imul(id, this.#factor) >>> (Math.clz32(this.#slots.length) + 1);
+  }
 }
