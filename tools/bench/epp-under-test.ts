@@ -10,10 +10,11 @@ import type { BenchRun } from "./bench-case.ts";
 export const scrapeIntervalMs = 50;
 
 /**
- * A fresh process spends a good part of its first seconds of load on compiling what is hot. It gets this much of the
- * load it will be measured under, before the first round, also with `--quick`.
+ * A fresh process spends a good part of its first seconds of load on compiling what is hot: functions that run once a
+ * request get V8's optimising compiler after some hundreds of requests. It gets this much of the load it will be measured
+ * under, before the first round, also with `--quick`.
  */
-export const jitWarmMs = 8000;
+export const jitWarmMs = 15_000;
 
 const pollErrors = "llm_d_epp_datalayer_poll_errors_total";
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { commands, defaultCommand } from "./cli/commands.ts";
 import { exitCode, onOutputError } from "./cli/output.ts";
-import { tuneGarbageCollector } from "./process/tune-garbage-collector.ts";
+import { tuneV8 } from "./process/tune-v8.ts";
 
-tuneGarbageCollector();
+tuneV8();
 for (const stream of [process.stdout, process.stderr]) stream.on("error", onOutputError);
 const args = process.argv.slice(2);
 const flags = args.includes("--") ? args.slice(0, args.indexOf("--")) : args;
