@@ -52,13 +52,25 @@ export async function startBuiltInProxy(bench: BenchRun, endpointsFile: string):
   return { url: `http://127.0.0.1:${epp.httpProxyPort}`, processes: [{ name: "EPP", pid: epp.pid }] };
 }
 
-/** The picker behind an Envoy, of one worker thread, with the bootstrap that the picker prints for it. */
-export async function startEnvoyAndEpp(bench: BenchRun, envoy: string, endpointsFile: string): Promise<ProxyUnderTest> {
-  const epp: EppUnderTest = await startEpp(bench, endpointsFile);
+/**
+ * The picker behind an Envoy, of one worker thread, with the bootstrap that the picker prints for it. They speak over TCP,
+ * or over a Unix socket as in one pod.
+ */
+export async function startEnvoyAndEpp(
+  bench: BenchRun,
+  envoy: string,
+  endpointsFile: string,
+  over: "tcp" | "unix-socket",
+): Promise<ProxyUnderTest> {
   const [listen, admin] = [await freePort(), await freePort()];
+  const socket = join(bench.directory, `ext-proc-${listen}.sock`);
+  const overTcp = over === "tcp";
+  const epp: EppUnderTest = await startEpp(bench, endpointsFile, {
+    flags: overTcp ? [] : [`--ext-proc-socket=${socket}`],
+  });
   const bootstrap = execFileSync(parts.epp, [
     ...["envoy-config", "--listen-port", String(listen), "--admin-port", String(admin)],
-    ...["--grpc-port", String(epp.extProcPort), "--secure-serving=false"],
+    ...(overTcp ? ["--grpc-port", String(epp.extProcPort), "--secure-serving=false"] : ["--ext-proc-socket", socket]),
   ]);
   const file = join(bench.directory, `envoy-${listen}.yaml`);
   writeFileSync(file, bootstrap);

@@ -55,7 +55,12 @@ const contenders: readonly Contender[] = [
   {
     name: "Envoy + EPP",
     needs: findEnvoy,
-    start: (bench, { endpointsFile }, path) => startEnvoyAndEpp(bench, path, endpointsFile),
+    start: (bench, { endpointsFile }, path) => startEnvoyAndEpp(bench, path, endpointsFile, "tcp"),
+  },
+  {
+    name: "Envoy + EPP, Unix socket",
+    needs: findEnvoy,
+    start: (bench, { endpointsFile }, path) => startEnvoyAndEpp(bench, path, endpointsFile, "unix-socket"),
   },
   {
     name: "built-in proxy",
@@ -73,7 +78,7 @@ const contenders: readonly Contender[] = [
 export const stackCases: readonly BenchCase[] = workloads.map((workload) => ({
   name: `stack/${workload.name}`,
   about:
-    "HTTP requests through the whole stack to four fake model servers that answer at once and whose pages are scraped at 50 ms: Envoy (one worker thread) with the EPP (baseline plugins), the EPP's built-in proxy, and sglang-router (Rust, its default policy cache_aware) in turn, closed loop; CPU of all processes between client and model servers by completed requests.",
+    "HTTP requests through the whole stack to four fake model servers that answer at once and whose pages are scraped at 50 ms: Envoy (one worker thread) with the EPP (baseline plugins) over TCP and over a Unix socket, the EPP's built-in proxy, and sglang-router (Rust, its default policy cache_aware) in turn, closed loop; CPU of all processes between client and model servers by completed requests.",
   detail: workload.detail,
   run: (bench) => run(bench, workload),
 }));
