@@ -18,6 +18,7 @@ const chat = (prefix: string, question: string, extra: Record<string, unknown> =
 describe.each([
   ["Envoy", false],
   ["Envoy over TLS", true],
+  ["Envoy over a Unix socket", false],
   ["the built-in proxy", false],
 ])("behind %s", (front, tls) => {
   const stack = new Stack();
@@ -25,7 +26,8 @@ describe.each([
   beforeAll(async () => {
     // Small servers: a few requests at once fill them.
     await stack.startServers(3, ["--max-num-seqs", "8", "--kv-blocks", "150"]);
-    await stack.startEpp({ tls });
+    const atSocket = front === "Envoy over a Unix socket";
+    await stack.startEpp({ tls, flags: atSocket ? [`--ext-proc-socket=${stack.directory}/ext-proc.sock`] : [] });
     if (front === "the built-in proxy") base = `http://127.0.0.1:${stack.ports.proxy}`;
     else {
       await stack.startEnvoy([], tls);

@@ -24,6 +24,7 @@ export class Stack {
     readonly health: number;
     readonly metrics: number;
     readonly proxy: number | undefined;
+    readonly extProcSocket?: string;
   };
   envoyUrl = "";
 
@@ -83,12 +84,16 @@ export class Stack {
     this.ports = ready as unknown as Stack["ports"];
   }
 
+  /** At the picker's Unix socket, if it has one. */
   async startEnvoy(flags: readonly string[] = [], tls = false): Promise<void> {
     const [listen, admin] = [await freePort(), await freePort()];
+    const { extProc, extProcSocket } = this.ports;
     const bootstrap = execFileSync(parts.epp, [
       "envoy-config",
-      ...["--listen-port", String(listen), "--admin-port", String(admin), "--grpc-port", String(this.ports.extProc)],
-      `--secure-serving=${tls}`,
+      ...["--listen-port", String(listen), "--admin-port", String(admin)],
+      ...(extProcSocket === undefined
+        ? ["--grpc-port", String(extProc), `--secure-serving=${tls}`]
+        : ["--ext-proc-socket", extProcSocket]),
       ...flags,
     ]);
     const file = join(this.directory, "envoy.yaml");

@@ -131,6 +131,11 @@ test.each([
   [["envoy-config", "--endpoints-file=none.yaml"], 2, "is for --failure-mode=open"],
   [["envoy-config", "--listen-address=localhost"], 2, '"localhost" is no IP address'],
   [["envoy-config", "--epp-address="], 2, "--epp-address is empty"],
+  [
+    ["envoy-config", "--ext-proc-socket=/run/epp.sock", "--grpc-port=9002"],
+    2,
+    "--grpc-port is for a picker at a port, not for --ext-proc-socket",
+  ],
   [["plugins", "--jsn"], 2, "did you mean --json"],
   [["schema", "extra"], 2, 'unexpected argument "extra"'],
   [["--config-file", "missing.yaml"], 2, "cannot read missing.yaml"],

@@ -124,8 +124,9 @@ export async function runProgram(
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
-function grpcClient(port: number, channel: ChannelCredentials = credentials.createInsecure()): Client {
-  const client = new Client(`127.0.0.1:${port}`, channel, {
+/** To a port, or to a Unix socket's path. */
+function grpcClient(where: number | string, channel: ChannelCredentials = credentials.createInsecure()): Client {
+  const client = new Client(typeof where === "string" ? `unix:${where}` : `127.0.0.1:${where}`, channel, {
     "grpc.use_local_subchannel_pool": 1,
     "grpc.ssl_target_name_override": "epp.test",
   });
@@ -160,8 +161,8 @@ export class ExtProcStream {
   readonly #call: ClientDuplexStream<Buffer, Buffer>;
   readonly #client: Client;
 
-  constructor(port: number, channel?: ChannelCredentials) {
-    this.#client = grpcClient(port, channel);
+  constructor(where: number | string, channel?: ChannelCredentials) {
+    this.#client = grpcClient(where, channel);
     this.#call = this.#client.makeBidiStreamRequest(processMethod, identity, identity, new Metadata());
     this.#call.on("data", (bytes: Buffer) => this.replies.push(fromBinary(ProcessingResponseSchema, bytes)));
     this.#call.on("error", () => {});

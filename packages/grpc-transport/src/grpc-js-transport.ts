@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
 import { defaultHttp2Limits, type Http2Limits } from "./http2-limits.ts";
@@ -50,12 +51,11 @@ export function createGrpcJsServer(options: RpcServerOptions): RpcServer {
   }
   const tls = options.tls === undefined ? undefined : new TlsCredentials(options.tls);
   const credentials = tls ?? ServerCredentials.createInsecure();
-  const address = options.host.includes(":") ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`;
   return {
     start: () =>
-      new Promise((resolve, reject) => {
-        server.bindAsync(address, credentials, (error, port) => {
-          if (error === null) resolve({ port });
+      new Promise((started, reject) => {
+        server.bindAsync(addressOf(options), credentials, (error, port) => {
+          if (error === null) started({ port: options.socketPath === undefined ? port : 0 });
           else reject(error);
         });
       }),
@@ -77,6 +77,11 @@ export function createGrpcJsServer(options: RpcServerOptions): RpcServer {
     },
     openStreams: () => openStreams,
   };
+}
+
+function addressOf({ host, port, socketPath }: RpcServerOptions): string {
+  if (socketPath !== undefined) return `unix:${resolve(socketPath)}`;
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /**

@@ -61,6 +61,11 @@ export interface RpcServerOptions {
   readonly host: string;
   /** 0 chooses a free port. */
   readonly port: number;
+  /**
+   * Path of a Unix socket to listen at, in place of host and port. Nothing may be there; it is removed with the server.
+   * Who may connect is up to the permissions of its folder and of the file, which follow the process's umask.
+   */
+  readonly socketPath?: string;
   /** Plaintext when absent. */
   readonly tls?: RpcTls;
   /** By path, such as `/envoy.service.ext_proc.v3.ExternalProcessor/Process`. */
@@ -87,7 +92,7 @@ export interface RpcServerOptions {
  * tests runs on all of them.
  */
 export interface RpcServer {
-  /** Starts to listen. Rejects when the port cannot be had. */
+  /** Starts to listen. Rejects when the port cannot be had. A Unix socket has port 0. */
   start(): Promise<{ readonly port: number }>;
   /** Takes no new RPCs and waits for the open ones, at most `timeoutMs`; then ends what is left. */
   drain(timeoutMs: number): Promise<void>;

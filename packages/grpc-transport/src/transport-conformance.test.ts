@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { Client, type ClientDuplexStream, credentials, Metadata, type StatusObject } from "@grpc/grpc-js";
@@ -103,6 +106,32 @@ describe.each(transports)("%s", (_name, create) => {
     call.stream.end();
     expect((await call.ended()).code).toBe(rpcStatus.ok);
     expect(service).toMatchObject({ open: 0, halfClosed: 1, cancelled: 0, messages: 5 });
+  });
+
+  test("a Unix socket serves as a port does, and is removed with the server", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "rpc-"));
+    cleanups.push(() => rmSync(directory, { recursive: true }));
+    const socketPath = join(directory, "rpc.sock");
+    const { server, port } = await serve({ socketPath });
+    expect(port).toBe(0);
+    const client = new Client(`unix:${socketPath}`, credentials.createInsecure());
+    cleanups.push(() => client.close());
+    const call = new Call(client, echoPath).send("x".repeat(100_000));
+    expect(await call.received(1)).toEqual(["x".repeat(100_000)]);
+    expect(server.openStreams()).toBe(1);
+    call.stream.end();
+    expect((await call.ended()).code).toBe(rpcStatus.ok);
+    client.close();
+    await server.drain(5000);
+    expect(existsSync(socketPath)).toBe(false);
+  });
+
+  test("a path at which something is already rejects", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "rpc-"));
+    cleanups.push(() => rmSync(directory, { recursive: true }));
+    const socketPath = join(directory, "rpc.sock");
+    writeFileSync(socketPath, "");
+    await expect(serve({ socketPath })).rejects.toThrow(/EADDRINUSE|No address added|already in use/);
   });
 
   test("a half close without messages ends with OK", async () => {

@@ -14,6 +14,12 @@ const envoyFlags = [
   { name: "epp-address", kind: "string", default: "127.0.0.1", help: "Address of the endpoint picker." },
   { ...port, name: "grpc-port", default: "9002", help: "Port of ext_proc." },
   {
+    name: "ext-proc-socket",
+    kind: "string",
+    default: "",
+    help: "The picker's --ext-proc-socket, in place of --epp-address, --grpc-port and --secure-serving.",
+  },
+  {
     name: "secure-serving",
     kind: "boolean",
     default: "true",
@@ -51,6 +57,12 @@ export const envoyConfigCommand: Command = {
         `--listen-address: ${JSON.stringify(text("listen-address"))} is no IP address; Envoy binds to no name`,
       );
     }
+    const eppSocket = text("ext-proc-socket");
+    if (eppSocket !== "") {
+      for (const name of ["epp-address", "grpc-port", "secure-serving"].filter((each) => flags.given.has(each))) {
+        problems.push(`--${name} is for a picker at a port, not for --ext-proc-socket`);
+      }
+    }
     if (text("epp-address") === "") problems.push("--epp-address is empty; give the picker's address or name");
     for (const problem of problems) complain(`epp envoy-config: ${problem}`);
     if (problems.length > 0) return exitCode.badInput;
@@ -60,9 +72,14 @@ export const envoyConfigCommand: Command = {
           listenAddress: text("listen-address"),
           listenPort: Number(text("listen-port")),
           adminPort: Number(text("admin-port")),
-          eppAddress: text("epp-address"),
-          eppPort: Number(text("grpc-port")),
-          eppTls: flags.values.get("secure-serving") === true,
+          epp:
+            eppSocket === ""
+              ? {
+                  address: text("epp-address"),
+                  port: Number(text("grpc-port")),
+                  tls: flags.values.get("secure-serving") === true,
+                }
+              : { socketPath: eppSocket },
           fallbackEndpoints: failOpen ? readFileSync(endpointsFile, "utf8") : undefined,
         }),
       );

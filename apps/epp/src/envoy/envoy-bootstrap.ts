@@ -5,9 +5,10 @@ export interface EnvoyBootstrapOptions {
   readonly listenAddress: string;
   readonly listenPort: number;
   readonly adminPort: number;
-  readonly eppAddress: string;
-  readonly eppPort: number;
-  readonly eppTls: boolean;
+  /** Where the picker is: at a port, or at a Unix socket in plaintext. */
+  readonly epp:
+    | { readonly address: string; readonly port: number; readonly tls: boolean }
+    | { readonly socketPath: string };
   /** Text of an endpoints file: where requests go when the picker does not answer. `undefined`: they are refused. */
   readonly fallbackEndpoints: string | undefined;
 }
@@ -23,6 +24,8 @@ const unbounded = {
 
 /** A bootstrap for Envoy 1.34 or later: clients -> listener -> ext_proc (the picker) -> the endpoint that it names. */
 export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
+  const { epp } = options;
+  const eppAddress = "address" in epp ? socket(epp.address, epp.port) : { pipe: { path: epp.socketPath } };
   const failOpen = options.fallbackEndpoints !== undefined;
   const route = (cluster: string) => ({
     cluster,
@@ -121,7 +124,7 @@ export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
       clusters: [
         {
           name: "endpoint-picker",
-          type: isIP(options.eppAddress) === 0 ? "STRICT_DNS" : "STATIC",
+          type: "address" in epp && isIP(epp.address) === 0 ? "STRICT_DNS" : "STATIC",
           connect_timeout: "5s",
           circuit_breakers: unbounded,
           // Envoy can fail open only until it has sent a piece of the body, so it must know beforehand that nobody
@@ -149,7 +152,7 @@ export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
               },
             },
           },
-          ...(options.eppTls
+          ...("tls" in epp && epp.tls
             ? {
                 // The picker's default certificate is self-signed, so it is not verified.
                 transport_socket: {
@@ -163,7 +166,7 @@ export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
             : {}),
           load_assignment: {
             cluster_name: "endpoint-picker",
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(options.eppAddress, options.eppPort) } }] }],
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: eppAddress } }] }],
           },
         },
         {

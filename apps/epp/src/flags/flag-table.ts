@@ -236,6 +236,12 @@ export const flagTable: readonly FlagSpec[] = [
     help: "Endpoints for the built-in configuration, watched for changes (Pointsman).",
   },
   {
+    name: "ext-proc-socket",
+    kind: "string",
+    default: "",
+    help: "Path of a Unix socket for ext_proc, in plaintext, besides --grpc-port (Pointsman).",
+  },
+  {
     name: "http-proxy-port",
     kind: "integer",
     min: -1,

@@ -15,6 +15,8 @@ export interface ServeOptions {
   readonly metricsPort: number;
   /** `undefined`: no proxy. */
   readonly httpProxyPort: number | undefined;
+  /** Path of a Unix socket that serves ext_proc besides the port. */
+  readonly extProcSocket: string | undefined;
   readonly bindAddress: string;
   readonly extProcTransport: "http2" | "grpc-js";
   readonly poolName: string;
@@ -125,6 +127,7 @@ export function serveOptions(
     grpcHealthPort: get("grpc-health-port"),
     metricsPort: get("metrics-port"),
     httpProxyPort: httpProxyPort === -1 ? undefined : httpProxyPort,
+    extProcSocket: get<string>("ext-proc-socket") || undefined,
     bindAddress: get("bind-address"),
     extProcTransport: get<string>("ext-proc-transport") === "grpc-js" ? "grpc-js" : "http2",
     poolName: choice.poolName ?? "epp",

@@ -1,3 +1,4 @@
+import { chmodSync } from "node:fs";
 import type { EffectiveConfig, PluginGraph } from "@pointsman/config";
 import {
   createTimers,
@@ -39,6 +40,7 @@ import { GraphSuccession } from "./graph-succession.ts";
 import type { Kubernetes } from "./kubernetes.ts";
 import { createPoolGauges } from "./pool-gauges.ts";
 import { withStreamMetrics } from "./stream-metrics.ts";
+import { freeSocketPath } from "./unix-socket.ts";
 
 /** Time for open requests after the drain window; with it and the stop, a pod's grace period of 130 s is enough. */
 const gracefulStopMs = 90_000;
@@ -71,13 +73,16 @@ export interface EppPorts {
   readonly health: number;
   readonly metrics: number;
   readonly proxy: number | undefined;
+  /** Path of the Unix socket. */
+  readonly extProcSocket: string | undefined;
 }
 
 /** A running endpoint picker. */
 export class EppProcess {
   readonly #parts: EppParts;
   readonly #stops: { readonly what: string; readonly stop: () => void | Promise<void> }[] = [];
-  #extProc: RpcServer | undefined;
+  /** At the port and, if asked for, at a Unix socket. */
+  readonly #extProc: RpcServer[] = [];
   #proxy: HttpProxy | undefined;
   #timers: OwnedTimers | undefined;
   #health: EppHealth | undefined;
@@ -227,17 +232,29 @@ export class EppProcess {
     ]);
     if (options.healthOnExtProcPort) for (const [path, method] of health) methods.set(path, method);
     const createServer = serverFactory(options.extProcTransport, metrics, logger);
-    const extProc = createServer({
+    const extProcOptions = {
       host: options.bindAddress,
       port: options.grpcPort,
       methods,
       maxReceiveBytes: options.maxReceiveBytes,
       ...(options.maxSendBytes === undefined ? {} : { maxSendBytes: options.maxSendBytes }),
-      ...(tls === undefined ? {} : { tls: tls.tls }),
-    });
+    };
+    const extProc = createServer({ ...extProcOptions, ...(tls === undefined ? {} : { tls: tls.tls }) });
     const extProcPort = await listen("grpc-port", options.grpcPort, () => extProc.start());
-    this.#extProc = extProc;
+    this.#extProc.push(extProc);
     this.#stops.push({ what: "ext_proc server", stop: () => extProc.stop() });
+    const { extProcSocket } = options;
+    if (extProcSocket !== undefined) {
+      const server = createServer({ ...extProcOptions, socketPath: extProcSocket });
+      await listen("ext-proc-socket", extProcSocket, async () => {
+        await freeSocketPath(extProcSocket);
+        await server.start();
+        this.#stops.push({ what: "ext_proc server at the Unix socket", stop: () => server.stop() });
+        // The proxy in the next container is another user; a pod's volumes give both one group.
+        chmodSync(extProcSocket, 0o660);
+      });
+      this.#extProc.push(server);
+    }
     if (tls?.follow !== undefined) {
       const { files, current } = tls.follow;
       this.#follow("ext_proc", files, current, (next) => extProc.reloadTls(rpcTls(next, options)));
@@ -268,7 +285,13 @@ export class EppProcess {
     });
     const healthPort = await listen("grpc-health-port", options.grpcHealthPort, () => healthServer.start());
     this.#stops.push({ what: "health server", stop: () => healthServer.stop() });
-    return { extProc: extProcPort.port, health: healthPort.port, metrics: metricsPort, proxy: proxyPort };
+    return {
+      extProc: extProcPort.port,
+      health: healthPort.port,
+      metrics: metricsPort,
+      proxy: proxyPort,
+      extProcSocket,
+    };
   }
 
   /**
@@ -296,13 +319,15 @@ export class EppProcess {
     const { options, logger, kubernetes } = this.#parts;
     // Another replica may lead at once; it need not wait for the requests that are open here.
     const released = kubernetes?.release();
-    const [extProc, proxy, timers] = [this.#extProc, this.#proxy, this.#timers];
-    const open = (): number => (extProc?.openStreams() ?? 0) + (proxy?.openRequests() ?? 0);
+    const [proxy, timers] = [this.#proxy, this.#timers];
+    const open = (): number =>
+      this.#extProc.reduce((sum, server) => sum + server.openStreams(), proxy?.openRequests() ?? 0);
     if (timers !== undefined) {
       await drainWindow({ timeoutMs: options.drainTimeoutMs, whole: options.drainWholeWindow, open, timers });
     }
     logger.info({ open: open() }, "drain window over: no new requests");
-    await Promise.all([extProc?.drain(gracefulStopMs), proxy?.drain(gracefulStopMs), released]);
+    const extProc = this.#extProc.map((server) => server.drain(gracefulStopMs));
+    await Promise.all([...extProc, proxy?.drain(gracefulStopMs), released]);
     await this.#stopAll();
   }
 
@@ -376,14 +401,14 @@ function serverFactory(
     createHttp2Server({ ...options, onHandlerError, onViolation: (name) => violations.labels(name).inc() });
 }
 
-/** Names the flag of a port that cannot be had. */
-async function listen<T>(flag: string, port: number, start: () => Promise<T>): Promise<T> {
+/** Names the flag of a port or path that cannot be had. */
+async function listen<T>(flag: string, where: number | string, start: () => Promise<T>): Promise<T> {
   try {
     return await start();
   } catch (thrown: unknown) {
     // The proxy says "cannot listen", too; what the system said is enough.
     const reason = thrown instanceof EppError && thrown.code === "EPP_HTTP_PROXY_LISTEN" ? thrown.cause : thrown;
-    throw new EppError("EPP_PORT_UNAVAILABLE", `--${flag}=${port}: cannot listen: ${errorText(reason)}`, {
+    throw new EppError("EPP_PORT_UNAVAILABLE", `--${flag}=${where}: cannot listen: ${errorText(reason)}`, {
       cause: thrown,
     });
   }

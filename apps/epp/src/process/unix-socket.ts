@@ -1,0 +1,28 @@
+import { lstatSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+
+/**
+ * Makes way for a Unix socket: removes one that a process left behind when it was killed. Rejects when a server listens
+ * there, or when what is there is no socket.
+ */
+export async function freeSocketPath(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) throw new Error("what is there is no socket; remove it or give another path");
+  if (await isServed(path)) throw new Error("another process listens there");
+  rmSync(path, { force: true });
+}
+
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      // Nobody listens, or it is gone since it was looked at.
+      if (error.code === "ECONNREFUSED" || error.code === "ENOENT") resolve(false);
+      else reject(error);
+    });
+  });
+}
