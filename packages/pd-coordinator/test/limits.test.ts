@@ -1,9 +1,10 @@
-import { createServer, type RequestListener, type ServerResponse } from "node:http";
-import { type AddressInfo, connect, type Socket } from "node:net";
-import { expect, onTestFinished, test } from "vitest";
+import type { RequestListener, ServerResponse } from "node:http";
+import { connect, type Socket } from "node:net";
+import { expect, test } from "vitest";
 import { Bench, testNetwork, until } from "./support/bench.ts";
 import { chat, completion, imageChat, prefilled, rendered, renderedImages } from "./support/bodies.ts";
 import { type Answer, hang, send } from "./support/fake-gateway.ts";
+import { images } from "./support/image-server.ts";
 
 const answers = { render: renderedImages, encode: {}, prefill: prefilled, decode: completion };
 const mediaSteps = (params: string): string => `
@@ -12,16 +13,6 @@ const mediaSteps = (params: string): string => `
     - {type: prefill}
     - {type: decode}
 `;
-
-async function images(listener: RequestListener): Promise<(path: string) => string> {
-  const server = createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return (path) => `http://images.test:${(server.address() as AddressInfo).port}${path}`;
-}
 
 const reasons = (bench: Bench, reason: string): Promise<number> =>
   bench.metric("pd_coordinator_phase_failures_total", { phase: "replace-media-urls", reason });
@@ -46,17 +37,55 @@ test.each([
   expect(await reasons(bench, "too-large")).toBe(1);
 });
 
-test("images above max_total_download_size together are a 400; one that is named twice is fetched once", async () => {
+test("images above max_total_download_size together are a 400, an image counted as often as it is named and fetched once", async () => {
   const asked: string[] = [];
   const url = await images((req, res) => {
     asked.push(req.url ?? "");
-    res.end(Buffer.alloc(600 * 1024));
+    res.end(Buffer.alloc(400 * 1024));
   });
   const bench = await Bench.start({ answers, steps: mediaSteps("max_total_download_size: 1") });
   expect((await bench.post(imageChat([url("/a"), url("/a")]))).status).toBe(200);
   expect(asked).toEqual(["/a"]);
-  expect((await bench.post(imageChat([url("/a"), url("/b")]))).status).toBe(400);
-  expect(await reasons(bench, "too-large")).toBe(1);
+  for (const named of [
+    ["/a", "/b", "/c"],
+    ["/a", "/a", "/a"],
+    ["/a", "/a", "/b"],
+  ]) {
+    const refused = await bench.post(imageChat(named.map(url)), { "x-request-id": "r" });
+    expect([refused.status, refused.text]).toEqual([
+      400,
+      "bad request (request_id: r): the images exceed 1048576 bytes together, each counted as often as it is named\n",
+    ]);
+  }
+  expect(await reasons(bench, "too-large")).toBe(3);
+});
+
+test("a thousand parts that name one image below the limit of one are a 400, and are not put together", async () => {
+  const url = await images((_req, res) => void res.end(Buffer.alloc(1024 * 1024)));
+  const bench = await Bench.start({ answers, steps: mediaSteps("") });
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  const watch = setInterval(() => {
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }, 1);
+  const refused = await bench.post(imageChat(Array.from({ length: 1000 }, () => url("/a"))));
+  clearInterval(watch);
+  expect(refused.status).toBe(400);
+  expect(refused.text).toContain("the images exceed 67108864 bytes together");
+  expect(await bench.metric("pd_coordinator_downloaded_bytes_total")).toBe(0);
+  expect(most).toBeLessThan(64 * 1024 * 1024);
+});
+
+test("an image that fails is named by its place among all images, where it is named first", async () => {
+  const url = await images((req, res) => void res.writeHead(req.url === "/a" ? 200 : 302).end("x"));
+  const bench = await Bench.start({
+    answers,
+    steps: mediaSteps("max_concurrent_downloads: 1, allowed_domains: [images.test]"),
+  });
+  const refused = await bench.post(imageChat(["data:image/png;base64,AAAA", url("/a"), url("/a"), "http://x.test/"]), {
+    "x-request-id": "r",
+  });
+  expect(refused.text).toBe("bad request (request_id: r): image 3: the host is not an allowed one\n");
 });
 
 test("more images than max_multimodal_entries are a 400 before any is fetched", async () => {

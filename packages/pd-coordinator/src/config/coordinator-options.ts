@@ -12,6 +12,7 @@ export type EcConnectorName = (typeof ecConnectorNames)[number];
 /** How long connections to one server are kept, and how many. */
 export interface ConnectionOptions {
   readonly maxIdlePerTarget: number;
+  /** Infinite for as long as the server keeps them. */
   readonly idleTimeoutMs: number;
 }
 

@@ -260,6 +260,28 @@ test("a zero means no limit where there can be none, and the default for the siz
   });
 });
 
+test("a zero for kept connections means what it means to Go: two of them, without a limit of time", () => {
+  const loaded = load(`
+gateway: {address: 'http://gw', max_idle_conns_per_host: 0, idle_conn_timeout: 0}
+pipeline:
+  steps:
+    - {type: render, params: {address: 'http://r', max_idle_conns_per_host: 0, idle_conn_timeout: 0s}}
+    - {type: decode}
+`);
+  const connections = { maxIdlePerTarget: 2, idleTimeoutMs: Number.POSITIVE_INFINITY };
+  expect(options(loaded)).toMatchObject({ gateway: { connections }, steps: [{ connections }, {}] });
+});
+
+test("an encode that has no render before it is told: it never runs", () => {
+  const steps = (list: string) => load(`gateway: {address: 'http://gw'}\npipeline: {steps: [${list}]}`);
+  const render = "{type: render, params: {address: 'http://r'}}";
+  const told = (loaded: LoadedCoordinator) => ("warnings" in loaded ? loaded.warnings : []);
+  const problem = 'encode never runs: it needs a "render" step before it, which finds the images';
+  expect(told(steps("{type: encode}, {type: decode}"))).toEqual([expect.stringMatching(/c\.yaml:2:20: /)]);
+  expect(told(steps(`{type: encode}, ${render}, {type: decode}`))).toEqual([expect.stringContaining(problem)]);
+  expect(told(steps(`${render}, {type: encode}, {type: decode}`))).toEqual([]);
+});
+
 test("whatever the file says, the answer is options or problems that have a place", () => {
   const value = fc.oneof(
     fc.string(),

@@ -8,6 +8,7 @@ import {
   type StepChoices,
 } from "./coordinator-options.ts";
 import { parseArguments } from "./parse-arguments.ts";
+import { readConnections } from "./read-connections.ts";
 import { type ConfigEntry, type ConfigNode, readDocument } from "./read-document.ts";
 import { readSteps } from "./read-steps.ts";
 import { settingTable, variableOf } from "./setting-table.ts";
@@ -63,10 +64,7 @@ export function loadOptions(args: readonly string[], environment: Environment): 
     tracing: values.boolean("tracing") === true,
   };
   const gateway = {
-    connections: {
-      maxIdlePerTarget: values.integer("gateway.max_idle_conns_per_host"),
-      idleTimeoutMs: values.durationMs("gateway.idle_conn_timeout"),
-    },
+    connections: readConnections(values, "gateway."),
     timeoutMs: values.durationLimitMs("gateway.timeout"),
     decodeTimeoutMs: values.durationLimitMs("gateway.decode_timeout"),
   };

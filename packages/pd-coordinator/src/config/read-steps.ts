@@ -10,6 +10,7 @@ import {
   type StepOptions,
   type StepType,
 } from "./coordinator-options.ts";
+import { readConnections } from "./read-connections.ts";
 import type { ConfigNode } from "./read-document.ts";
 import { stepTable } from "./setting-table.ts";
 import { type GivenSetting, SettingValues } from "./setting-values.ts";
@@ -58,11 +59,14 @@ function checkOrder(
 ): void {
   const renderAt = steps.findIndex(({ type }) => type === "render");
   for (const [index, step] of steps.entries()) {
+    const isRendered = renderAt !== -1 && renderAt < index;
     const sendsTokens = (step.type === "prefill" || step.type === "encode") && !step.openAiFormat;
-    if (sendsTokens && (renderAt === -1 || renderAt > index)) {
+    if (sendsTokens && !isRendered) {
       problems.push(
         `${places[index]}: use_openai_format=false requires a "render" step before ${step.type}: it makes the token ids that are sent`,
       );
+    } else if (step.type === "encode" && !isRendered) {
+      warnings.push(`${places[index]}: encode never runs: it needs a "render" step before it, which finds the images`);
     }
     if (step.type === "render" && step.address === undefined) {
       warnings.push(`${places[index]}: render has no address: only requests that bring token ids can be served`);
@@ -165,10 +169,7 @@ function renderOptions(values: SettingValues): Omit<RenderOptions, "type" | keyo
   return {
     address,
     timeoutMs: values.durationLimitMs("timeout"),
-    connections: {
-      maxIdlePerTarget: values.integer("max_idle_conns_per_host"),
-      idleTimeoutMs: values.durationMs("idle_conn_timeout"),
-    },
+    connections: readConnections(values, ""),
     maxPromptTokens: values.integerLimit("max_total_tokens"),
     maxPlaceholderTokens: values.integerLimit("max_total_placeholder_tokens"),
   };

@@ -4,6 +4,7 @@ import type { KvConnectorName, SglangOptions } from "../config/coordinator-optio
 
 /** The `kv_transfer_params` of one request's two phases. */
 export interface KvTransfer {
+  readonly name: KvConnectorName;
   readonly prefill: Uint8Array;
   /** Prefill waits for decode, so that both have to run at the same time. */
   readonly sideBySide: boolean;
@@ -17,15 +18,43 @@ const decodeFlags: ReadonlyMap<string, Uint8Array> = new Map(
 );
 const forPrefill = { do_remote_decode: true, do_remote_prefill: false };
 
+const nullText = jsonText(null);
+
 /** Parameters for a new request. */
 export function newKvTransfer(name: KvConnectorName, sglang: SglangOptions): KvTransfer {
   switch (name) {
     case "kv-shared-storage":
-      return { prefill: jsonText(forPrefill), sideBySide: false, decode: () => jsonText(forDecode) };
+      return {
+        name,
+        prefill: jsonText(forPrefill),
+        sideBySide: false,
+        decode: (answered) => decodeParams(name, answered),
+      };
     case "kv-nixl":
-      return { prefill: jsonText(keepForReader), sideBySide: false, decode: withFlags };
+      return {
+        name,
+        prefill: jsonText(keepForReader),
+        sideBySide: false,
+        decode: (answered) => decodeParams(name, answered),
+      };
     case "kv-sglang":
       return sglangTransfer(sglang);
+  }
+}
+
+/**
+ * What a connector makes of a prefill server's answer for decode. It holds after a prefill of another connector too, and
+ * without any.
+ */
+export function decodeParams(name: KvConnectorName, answered: JsonValue | undefined): Uint8Array {
+  switch (name) {
+    case "kv-shared-storage":
+      return jsonText(forDecode);
+    case "kv-nixl":
+      // A server that is told to read blocks of nobody fails; without parameters it computes the prompt itself.
+      return answered === undefined ? nullText : withFlags(answered);
+    case "kv-sglang":
+      return withFlags(answered);
   }
 }
 
@@ -37,7 +66,8 @@ function withFlags(answered: JsonValue | undefined): Uint8Array {
 function sglangTransfer({ bootstrapPort, bootstrapHost }: SglangOptions): KvTransfer {
   const room = new RawJson(newBootstrapRoom());
   const meeting = { bootstrap_host: bootstrapHost, bootstrap_port: bootstrapPort, bootstrap_room: room };
+  const name = "kv-sglang";
   const prefill = jsonText({ ...forPrefill, ...meeting });
-  if (bootstrapHost === undefined) return { prefill, sideBySide: false, decode: withFlags };
-  return { prefill, sideBySide: true, decode: () => jsonText({ ...forDecode, ...meeting }) };
+  if (bootstrapHost === undefined) return { name, prefill, sideBySide: false, decode: withFlags };
+  return { name, prefill, sideBySide: true, decode: () => jsonText({ ...forDecode, ...meeting }) };
 }

@@ -34,7 +34,7 @@ export async function guardedConnect(
   const { host, port, encrypted, allowPrivate } = target;
   let addresses: readonly string[];
   try {
-    addresses = isIP(host) === 0 ? await unlessCancelled(network.resolve(host), cancellation) : [host];
+    addresses = isIP(host) === 0 ? await unlessCancelled(network.resolve(host, cancellation), cancellation) : [host];
   } catch (thrown: unknown) {
     return { kind: "failed", problem: errorText(thrown) };
   }

@@ -44,7 +44,8 @@ export class RequestHandler {
   async #infer(exchange: Exchange, api: Api): Promise<void> {
     const { maxBodyBytes, pipeline } = this.#parts;
     const outcome = await readBody(exchange.req, maxBodyBytes);
-    if (outcome.kind === "gone") return;
+    // A body that ends after its time has run out has been answered.
+    if (outcome.kind === "gone" || exchange.reply.ended) return;
     if (outcome.kind === "too-large") {
       exchange.respond(413, "request body too large");
       return;

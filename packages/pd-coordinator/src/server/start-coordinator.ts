@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setImmediate as turn } from "node:timers/promises";
 import { errorText, type Logger } from "@pointsman/core";
 import { HttpListener, startMetricsServer } from "@pointsman/pd-sidecar/shared";
 import type { PrometheusMetrics } from "@pointsman/telemetry";
@@ -52,6 +53,8 @@ export async function startCoordinator(
 
 /** For a client to read the answer to a request whose body did not come in time. */
 const lastWordMs = 500;
+/** For requests that are cut to end, their spans with them. */
+const lastEndMs = 1000;
 
 class RunningCoordinator implements Coordinator {
   readonly #options: CoordinatorOptions;
@@ -119,23 +122,30 @@ class RunningCoordinator implements Coordinator {
   async stop(graceMs: number): Promise<number> {
     this.#draining = true;
     this.#listener.drain();
-    if (this.#open > 0 && graceMs > 0) {
-      let timer: NodeJS.Timeout | undefined;
-      await Promise.race([
-        new Promise<void>((resolve) => this.#idle.push(resolve)),
-        new Promise<void>((resolve) => {
-          timer = setTimeout(resolve, graceMs);
-        }),
-      ]);
-      clearTimeout(timer);
-    }
+    await this.#noneOpen(graceMs);
     const cut = this.#open;
     this.#listener.cut();
     this.#metricsServer?.stop();
     this.#pipeline.stop();
+    await this.#noneOpen(lastEndMs);
+    // Calls end right after the requests they were for.
+    await turn();
     this.#gateway.stop();
     await this.#dependencies.tracing?.shutdown();
     return cut;
+  }
+
+  /** Waits until no request is open, for so long at most. */
+  async #noneOpen(timeoutMs: number): Promise<void> {
+    if (this.#open === 0 || timeoutMs <= 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([
+      new Promise<void>((resolve) => this.#idle.push(resolve)),
+      new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, timeoutMs);
+      }),
+    ]);
+    clearTimeout(timer);
   }
 
   #serve(req: IncomingMessage, res: ServerResponse): void {

@@ -41,6 +41,6 @@ function createStep(step: StepOptions, options: CoordinatorOptions, parts: StepP
     case "conditional-decode":
       return new ConditionalDecode(gateway, decodeTimeoutMs);
     case "decode":
-      return new Decode(step, options.sglang, gateway, decodeTimeoutMs);
+      return new Decode(step, gateway, decodeTimeoutMs);
   }
 }

@@ -18,25 +18,30 @@ export function decodeBody(context: RequestContext, kv: Uint8Array | undefined):
     case "chat": {
       const text = tokensText(context);
       if (text !== undefined) edits.set("tokens", text);
-      if (kv === undefined) break;
-      edits.set("kv_transfer_params", kv);
-      identifyImages(context, edits);
+      if (kv !== undefined) identifyImages(context, edits);
       break;
     }
     case "completions":
       if (tokens !== undefined && tokens.ids.length > 0) edits.set("prompt", tokens.text);
-      if (kv !== undefined) edits.set("kv_transfer_params", kv);
       break;
     case "generate":
-      if (kv !== undefined) inExtraArgs(context, edits, kv);
+      inExtraArgs(context, edits, kv);
   }
+  // What a client sends under these names is not what the other phases said.
+  edits.set("kv_transfer_params", api === "generate" ? undefined : kv);
+  edits.set("ec_transfer_params", undefined);
   return editRoot(root, edits);
 }
 
 /** Engines that generate from token ids read the parameters here only. */
-function inExtraArgs({ root }: RequestContext, edits: Edits, kv: Uint8Array): void {
+function inExtraArgs({ root }: RequestContext, edits: Edits, kv: Uint8Array | undefined): void {
   const sampling = get(root, "sampling_params");
-  const extra = editObject(get(sampling, "extra_args"), new Map([["kv_transfer_params", kv]]));
+  const given = get(sampling, "extra_args");
+  if (kv === undefined && given?.kind !== "object") return;
+  const params: Edits = new Map();
+  params.set("kv_transfer_params", kv);
+  params.set("ec_transfer_params", undefined);
+  const extra = editObject(given, params);
   edits.set("sampling_params", Buffer.concat(editObject(sampling, new Map([["extra_args", Buffer.concat(extra)]]))));
 }
 

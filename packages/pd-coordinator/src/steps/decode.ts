@@ -1,5 +1,5 @@
-import type { PlainStepOptions, SglangOptions } from "../config/coordinator-options.ts";
-import { newKvTransfer } from "../connectors/kv-connector.ts";
+import type { PlainStepOptions } from "../config/coordinator-options.ts";
+import { decodeParams } from "../connectors/kv-connector.ts";
 import type { ServiceClient } from "../gateway/service-client.ts";
 import type { RequestContext } from "../pipeline/request-context.ts";
 import type { Step, StepOutcome } from "../pipeline/step.ts";
@@ -12,22 +12,22 @@ const phaseHeaders: ReadonlyMap<string, string> = new Map([["epp-profile", "deco
 export class Decode implements Step {
   readonly type = "decode";
   readonly #options: PlainStepOptions;
-  readonly #sglang: SglangOptions;
   readonly #gateway: ServiceClient;
   readonly #timeoutMs: number | undefined;
 
-  constructor(options: PlainStepOptions, sglang: SglangOptions, gateway: ServiceClient, timeoutMs: number | undefined) {
+  constructor(options: PlainStepOptions, gateway: ServiceClient, timeoutMs: number | undefined) {
     this.#options = options;
-    this.#sglang = sglang;
     this.#gateway = gateway;
     this.#timeoutMs = timeoutMs;
   }
 
   async run(context: RequestContext): Promise<StepOutcome> {
-    const { exchange, kvAnswered } = context;
-    // In a pipeline without prefill the parameters are those of an answer that says nothing.
-    const transfer = context.kvTransfer ?? newKvTransfer(this.#options.kvConnector, this.#sglang);
-    const body = decodeBody(context, transfer.decode(kvAnswered));
+    const { exchange, kvTransfer, kvAnswered } = context;
+    const { kvConnector } = this.#options;
+    // Of a prefill with another connector only the answer is known to this one, without prefill not even that.
+    const isSame = kvTransfer?.name === kvConnector;
+    const params = isSame ? kvTransfer.decode(kvAnswered) : decodeParams(kvConnector, kvAnswered);
+    const body = decodeBody(context, params);
     const call = { name: this.type, path: exchange.request.path, body, headers: phaseHeaders };
     const outcome = await relayDecode(this.#gateway, context, call, { timeoutMs: this.#timeoutMs });
     return outcome.kind === "missed" ? undefined : outcome;

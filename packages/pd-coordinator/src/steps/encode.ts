@@ -104,9 +104,11 @@ function encodeBody(context: RequestContext, image: ImageEntry, imageUrl: JsonVa
     const features = featuresText(alone, { kwargs: true });
     return jsonText({ model, token_ids: ids, features, sampling_params: { max_tokens: 1 }, stream: false });
   }
+  const raw = new RawJson(rawBytes(imageUrl));
+  const image_url = imageUrl.kind === "string" ? { url: raw } : raw;
   return jsonText({
     model,
-    messages: [{ role: "user", content: [{ type: "image_url", image_url: new RawJson(rawBytes(imageUrl)) }] }],
+    messages: [{ role: "user", content: [{ type: "image_url", image_url }] }],
     tokens: { token_ids: ids, features: featuresText(alone, { kwargs: false }) },
     max_tokens: 1,
     stream: false,

@@ -19,12 +19,18 @@ export class Prefill implements Step {
   readonly #sglang: SglangOptions;
   readonly #gateway: ServiceClient;
   readonly #timeoutMs: number | undefined;
+  /** Of prefills that run beside the steps after them, some longer than their requests. */
+  readonly #alongside = new Set<Cancellation>();
 
   constructor(options: PlainStepOptions, sglang: SglangOptions, gateway: ServiceClient, timeoutMs: number | undefined) {
     this.#options = options;
     this.#sglang = sglang;
     this.#gateway = gateway;
     this.#timeoutMs = timeoutMs;
+  }
+
+  stop(): void {
+    for (const cancellation of this.#alongside) cancellation.cancel();
   }
 
   async run(context: RequestContext): Promise<StepOutcome> {
@@ -34,7 +40,11 @@ export class Prefill implements Step {
     const body = prefillBody(context, api, transfer.prefill, this.#ecText(context));
     if (!transfer.sideBySide) return await this.#send(context, api, body, context.exchange.cancellation);
     const { cancellation, release } = context.exchange.cancellation.child();
-    const ended = this.#send(context, api, body, cancellation).finally(release);
+    this.#alongside.add(cancellation);
+    const ended = this.#send(context, api, body, cancellation).finally(() => {
+      release();
+      this.#alongside.delete(cancellation);
+    });
     context.alongside = { ended, cancel: () => cancellation.cancel() };
     return undefined;
   }
@@ -56,7 +66,10 @@ export class Prefill implements Step {
     if (params?.kind === "object") context.kvAnswered = params;
     else if (this.#options.kvConnector === "kv-nixl") {
       exchange.metrics.kvTransferFailures.labels("kv-nixl", "no-params").inc();
-      exchange.logger.warn({ requestId: exchange.requestId }, "prefill did not say where its KV cache is");
+      exchange.logger.warn(
+        { requestId: exchange.requestId },
+        "prefill did not say where its KV cache is; decode computes the prompt itself",
+      );
     }
     return undefined;
   }

@@ -48,11 +48,12 @@ export async function relayDecode(
       unanswered = failure;
     },
     onHeld: (held) => {
-      if (held.failure !== undefined) pass(held);
-      else if (held.status === missStatus) {
+      const { failure, isComplete } = held;
+      if (missStatus !== undefined && held.status === missStatus) {
         missTimer ??= setTimeout(() => drop(held, { kind: "missed" }), maxMissMs);
-        if (held.isComplete || held.heldBytes > maxMissBytes) drop(held, { kind: "missed" });
-      } else if (alongside === undefined || held.heldBytes > 0 || held.isComplete) pass(held);
+        if (failure !== undefined || isComplete || held.heldBytes > maxMissBytes) drop(held, { kind: "missed" });
+      } else if (failure !== undefined) pass(held);
+      else if (alongside === undefined || held.heldBytes > 0 || isComplete) pass(held);
     },
   });
   const timer =
@@ -73,9 +74,10 @@ export async function relayDecode(
   const end = await relay.ended;
   clearTimeout(timer);
   clearTimeout(missTimer);
+  const isRefused = end.kind === "complete" && end.status >= 400;
+  // A decode server that refuses or fails leaves nobody to take the cache. After a miss another one follows.
+  if (end.kind === "failed" || isRefused || (instead !== undefined && instead.kind !== "missed")) alongside?.cancel();
   if (instead !== undefined) return instead;
-  // A decode server that refuses or fails leaves nobody to take the cache.
-  if (end.kind === "failed" || (end.kind === "complete" && end.status >= 400)) alongside?.cancel();
   if (unanswered !== undefined) return failed(call.name, unanswered.kind, failureText(unanswered));
   if (end.kind === "failed") return { kind: "answered", reason: end.failure.kind };
   const status = end.kind === "complete" ? end.status : 0;

@@ -1,5 +1,6 @@
 import { scanJson, stringValue } from "@pointsman/core/json";
 import { imageParts } from "../body/image-parts.ts";
+import { remotePartProblem } from "../body/remote-part-problem.ts";
 import { spliceValues, type ValueEdit } from "../body/splice-values.ts";
 import type { ReplaceMediaUrlsOptions } from "../config/coordinator-options.ts";
 import { dataUrlProblem } from "../media/data-url.ts";
@@ -7,6 +8,18 @@ import { downloadImage, type Image, type NoImage } from "../media/download-image
 import type { MediaNetwork } from "../media/media-network.ts";
 import type { RequestContext } from "../pipeline/request-context.ts";
 import { badRequest, failed, type Step, type StepFailure, type StepOutcome } from "../pipeline/step.ts";
+
+/** A body beyond this cannot be read in place. */
+const maxBodyBytes = 256 * 1024 * 1024;
+
+/** One image that is fetched. */
+interface Wanted {
+  readonly url: string;
+  /** Of the first part that names it, among all images of the request. */
+  readonly index: number;
+  /** Parts that name it. */
+  count: number;
+}
 
 /** Fetches the images of a chat and puts them into its body, so that every server sees the same ones. */
 export class ReplaceMediaUrls implements Step {
@@ -22,6 +35,8 @@ export class ReplaceMediaUrls implements Step {
   async run(context: RequestContext): Promise<StepOutcome> {
     if (context.api !== "chat") return undefined;
     const parts = imageParts(context.root);
+    const remote = remotePartProblem(context.root, parts);
+    if (remote !== undefined) return badRequest(this.type, remote, "part");
     const { maxImages } = this.#options;
     if (maxImages !== undefined && parts.length > maxImages) {
       return badRequest(this.type, `${parts.length} images; at most ${maxImages} are taken`, "too-many");
@@ -31,7 +46,7 @@ export class ReplaceMediaUrls implements Step {
       const problem = isData(url) ? dataUrlProblem(url) : undefined;
       if (problem !== undefined) return badRequest(this.type, `image ${i}: ${problem}`, "data-url");
     }
-    const wanted = [...new Set(urls.filter((url) => !isData(url)))];
+    const wanted = wantedImages(urls);
     if (wanted.length === 0) return undefined;
     const images = await this.#fetchAll(context, wanted);
     if ("kind" in images) return images;
@@ -40,8 +55,13 @@ export class ReplaceMediaUrls implements Step {
       const text = images.get(urls[i]!);
       if (text !== undefined) edits.push({ value: url, text: [text] });
     }
-    const document = scanJson(Buffer.concat(spliceValues(context.root, edits)));
-    if (!document.ok) return badRequest(this.type, `with its images the body is too large: ${document.message}`);
+    const slices = spliceValues(context.root, edits);
+    const bodyBytes = slices.reduce((bytes, slice) => bytes + slice.length, 0);
+    if (bodyBytes > maxBodyBytes) {
+      return badRequest(this.type, `with its images the body exceeds ${maxBodyBytes} bytes`, "too-large");
+    }
+    const document = scanJson(Buffer.concat(slices, bodyBytes));
+    if (!document.ok) return badRequest(this.type, `with its images the body cannot be read: ${document.message}`);
     context.root = document.root;
     return undefined;
   }
@@ -49,7 +69,7 @@ export class ReplaceMediaUrls implements Step {
   /** Data URLs, as JSON, by the URL of the image. The first failure ends the other downloads. */
   async #fetchAll(
     { exchange }: RequestContext,
-    urls: readonly string[],
+    wanted: readonly Wanted[],
   ): Promise<ReadonlyMap<string, Uint8Array> | StepFailure> {
     const { allowedHosts, allowPrivateNetworks, maxDownloadBytes, maxTotalDownloadBytes, downloadTimeoutMs } =
       this.#options;
@@ -59,40 +79,43 @@ export class ReplaceMediaUrls implements Step {
     let leftBytes = maxTotalDownloadBytes;
     let next = 0;
     const worker = async (): Promise<void> => {
-      while (next < urls.length && failure === undefined) {
-        const index = next++;
-        const url = urls[index]!;
+      while (next < wanted.length && failure === undefined) {
+        const { url, index, count } = wanted[next++]!;
+        // In the body an image stands as often as it is named.
+        const restBytes = Math.floor(leftBytes / count);
         const result = await downloadImage(
           url,
           {
             network: this.#network,
             allowedHosts,
             allowPrivate: allowPrivateNetworks,
-            maxBytes: Math.min(maxDownloadBytes, leftBytes),
+            maxBytes: Math.min(maxDownloadBytes, restBytes),
             timeoutMs: downloadTimeoutMs,
           },
           cancellation,
         );
         if (result.kind === "image") {
-          leftBytes -= result.bytes.length;
+          leftBytes -= result.bytes.length * count;
           exchange.metrics.downloadedBytes.inc(result.bytes.length);
           if (leftBytes >= 0) {
             images.set(url, dataUrlText(result));
             continue;
           }
         }
-        failure ??= this.#failure(index, result);
+        failure ??= this.#failure(index, result, restBytes < maxDownloadBytes);
         cancellation.cancel();
       }
     };
-    await Promise.all(Array.from({ length: Math.min(urls.length, this.#options.maxConcurrentDownloads) }, worker));
+    await Promise.all(Array.from({ length: Math.min(wanted.length, this.#options.maxConcurrentDownloads) }, worker));
     release();
     return failure ?? images;
   }
 
-  #failure(index: number, result: Image | NoImage): StepFailure {
-    if (result.kind === "image") {
-      const problem = `the images exceed ${this.#options.maxTotalDownloadBytes} bytes together`;
+  /** `ofAll`: its bytes were bounded by what the limit of all images left. */
+  #failure(index: number, result: Image | NoImage, ofAll: boolean): StepFailure {
+    if (result.kind === "image" || (result.reason === "too-large" && ofAll)) {
+      const { maxTotalDownloadBytes } = this.#options;
+      const problem = `the images exceed ${maxTotalDownloadBytes} bytes together, each counted as often as it is named`;
       return badRequest(this.type, problem, "too-large");
     }
     const problem = `image ${index}: ${result.problem}`;
@@ -100,6 +123,18 @@ export class ReplaceMediaUrls implements Step {
       ? badRequest(this.type, problem, result.reason)
       : failed(this.type, result.reason, problem);
   }
+}
+
+/** The images to fetch, each once. */
+function wantedImages(urls: readonly string[]): Wanted[] {
+  const wanted = new Map<string, Wanted>();
+  for (const [index, url] of urls.entries()) {
+    if (isData(url)) continue;
+    const known = wanted.get(url);
+    if (known === undefined) wanted.set(url, { url, index, count: 1 });
+    else known.count++;
+  }
+  return [...wanted.values()];
 }
 
 function isData(url: string): boolean {
