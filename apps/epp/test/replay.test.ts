@@ -1,7 +1,9 @@
 /** `epp replay` on real configurations, plugins and request paths, and its answers to wrong input. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { constants } from "node:buffer";
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { OpenExchanges } from "@pointsman/core";
 import { buildWorkload, hotPrefixRequests, multiTurnRequests, runReplay } from "@pointsman/replay";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
 import { replayCommand } from "../src/cli/replay.ts";
@@ -60,6 +62,7 @@ interface Outcome {
   readonly imbalance: number;
   readonly decisionMs?: object;
   readonly problems: Readonly<Record<string, number>>;
+  readonly pluginProblems: Readonly<Record<string, string>>;
   readonly spread: Readonly<Record<string, { readonly min: number; readonly max: number }>>;
   readonly runs: readonly (Outcome & { readonly requestsPerServer: readonly number[] })[];
 }
@@ -110,7 +113,7 @@ test("more knowledge ranks higher: lots, least in flight, prefixes and load", as
   expect(ownCount!.endToEndMs.mean / fewest!.endToEndMs.mean).toBeCloseTo(1, 1);
   expect(ownCount!.imbalance).toBeLessThan(random!.imbalance / 2);
   expect(ours!.decisionMs).toBeDefined();
-  for (const each of loads[0]!.outcomes) expect(each.problems).toEqual({});
+  for (const each of loads[0]!.outcomes) expect([each.problems, each.pluginProblems]).toEqual([{}, {}]);
 });
 
 test("a picker that reads the servers' pages sees their queues", async () => {
@@ -211,6 +214,121 @@ schedulingProfiles:
   expect(out).toMatch(/refusing\.yaml: 20 x (429|503) /);
 });
 
+class CountedExchanges extends OpenExchanges {
+  asked = 0;
+
+  override opened(): void {
+    this.asked++;
+    super.opened();
+  }
+}
+
+test("a request that fits no server is not asked of the picker, and no exchange stays open", async () => {
+  const outlines = [400_001, 100, 400_001, 100].map((tokens, i) => ({
+    ...{ atMs: i, prompt: [{ id: i, tokens }], output: { id: -1 - i, tokens: 3 } },
+  }));
+  const open = new CountedExchanges();
+  const picker = replayPicker({ configFile: inFlight, allowExperimental: false, stalenessMs: 60_000, seed: 1 });
+  const outcome = await runReplay(
+    async (...args) => {
+      const real = await picker(...args);
+      return { ...real, router: { ...real.router, open } };
+    },
+    { workload: buildWorkload("long", outlines, 16), rateScale: 1, servers: 2, seed: 1 },
+  );
+  expect([...outcome.problems]).toEqual([["longer than a server's cache", 2]]);
+  expect([open.asked, open.count]).toEqual([2, 0]);
+});
+
+/** A configuration that reads its queues from the pages of some engine. */
+function reading(name: string, parameters: string): string {
+  return config(
+    name,
+    { "queue-scorer": 1 },
+    `  - {type: metrics-data-source}\n  - {type: core-metrics-extractor, parameters: ${parameters}}`,
+  );
+}
+
+test.each(["vllm", "sglang", "trtllm-serve", "triton-tensorrt-llm", "triton"])(
+  "a configuration for %s finds its engine's series on the servers' pages",
+  async (engine) => {
+    const queues = reading(engine, `{defaultEngine: ${engine}}`);
+    const { loads } = await report(queues, "--workload=hot-prefix", "--requests=200", "--rate-scale=9", "--slow=0=0.2");
+    const [, , ours] = loads[0]!.outcomes;
+    expect(ours!.pluginProblems).toEqual({});
+    expect(ours!.runs[0]!.requestsPerServer[0]).toBeLessThan(200 / 8);
+  },
+);
+
+test("a series that the servers do not state is told of below the table", async () => {
+  const custom = reading(
+    "custom",
+    "{engineConfigs: [{name: vllm, queuedRequestsSpec: 'my:queue', runningRequestsSpec: 'vllm:num_requests_running'}]}",
+  );
+  const { code, out } = await replay(custom, "--workload=hot-prefix", "--requests=20", "--rate-scale=4");
+  expect(code).toBe(0);
+  expect(out).toContain(
+    "custom.yaml: core-metrics-extractor: could not read all of a server's page: no series my:queue",
+  );
+});
+
+/** Puts a package next to the configurations. */
+function outsidePlugin(name: string, definition: string): void {
+  const folder = join(directory, "node_modules", name);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name, type: "module", exports: "./index.js" }));
+  writeFileSync(join(folder, "index.js"), `export default { stability: "stable", summary: "Breaks.", ${definition} };`);
+}
+
+test("plugins that throw, also in a timer or on a page, are told of and do not end the replay", async () => {
+  outsidePlugin(
+    "@clumsy/scorer",
+    `type: "scorer", kind: "scorer",
+    create: () => ({ category: "balance", score() { throw new Error("no score"); } })`,
+  );
+  outsidePlugin(
+    "@clumsy/timer",
+    `type: "timer", kind: "scorer",
+    create: (params, { timers }) => {
+      timers.every(100, () => { throw new Error("no time"); });
+      return { category: "balance", score() {} };
+    }`,
+  );
+  outsidePlugin(
+    "@clumsy/reader",
+    `type: "reader", kind: "extractor",
+    create: () => ({ payload: "prometheus-text", extract() { throw new Error("no page"); } })`,
+  );
+  outsidePlugin(
+    "@clumsy/source",
+    `type: "source", kind: "source", create: () => ({
+      payload: "prometheus-text", maxBodyBytes: 1000, pollTarget() { throw new Error("no address"); } })`,
+  );
+  const clumsy = config(
+    "clumsy",
+    { "'@clumsy/scorer'": 1, "'@clumsy/timer'": 1, "queue-scorer": 1 },
+    `  - {type: '@clumsy/reader'}
+  - {type: core-metrics-extractor}
+  - {type: metrics-data-source}
+  - {type: '@clumsy/source'}
+dataLayer:
+  sources:
+    - {pluginRef: '@clumsy/source', extractors: [{pluginRef: '@clumsy/reader'}]}
+    - pluginRef: metrics-data-source
+      extractors: [{pluginRef: '@clumsy/reader'}, {pluginRef: core-metrics-extractor}]`,
+  );
+  const { loads } = await report(clumsy, "--workload=hot-prefix", "--requests=50", "--rate-scale=4");
+  const ours = loads[0]!.outcomes[2]!;
+  expect(ours.runs[0]!.requestsPerServer.reduce((sum, count) => sum + count, 0)).toBe(50);
+  expect(ours.problems).toEqual({});
+  expect(ours.pluginProblems).toEqual({
+    "@clumsy/reader": "failed on a server's page: no page",
+    "@clumsy/scorer": "Scorer: plugin call failed: threw; its scores count as 0: no score",
+    "@clumsy/source": "gave no address: no address",
+    "@clumsy/timer": "timer callback failed: no time",
+  });
+});
+
 test("the picker's own clock is virtual: a replay of minutes does not take them", async () => {
   const workload = buildWorkload("chats", multiTurnRequests(40, 1), 16);
   const picker = replayPicker({ configFile: inFlight, allowExperimental: false, stalenessMs: 60_000, seed: 1 });
@@ -224,10 +342,10 @@ test("a picker that cannot be made leaves nothing running and tells its problems
   const picker = replayPicker({ configFile: inFlight, allowExperimental: false, stalenessMs: 60_000, seed: 1 });
   let disposed = 0;
   const run = runReplay(
-    async (time, replica) => {
+    async (time, replica, logger) => {
       if (replica === 2) throw new Error("no third one");
       made.push(replica);
-      const real = await picker(time, replica);
+      const real = await picker(time, replica, logger);
       return {
         ...real,
         dispose: async () => {
@@ -246,6 +364,13 @@ const requestLine = (timestamp: number): string =>
   `${JSON.stringify({ timestamp, input_length: 5, output_length: 1, hash_ids: [1] })}\n`;
 const trace = file("trace.jsonl", `${requestLine(0)}{"a": 1}\n`);
 const marked = file("marked.jsonl", `\ufeff${requestLine(0)}{"a": 1}\n`);
+const huge = file("huge.jsonl", "");
+truncateSync(huge, constants.MAX_STRING_LENGTH + 1);
+// Ten weeks, of which all but the last minute see a request a second or so.
+const bursts = file(
+  "bursts.jsonl",
+  Array.from({ length: 400 }, (_, i) => requestLine(i < 399 ? 10 * i : 3 * 30 * 86_400_000)).join(""),
+);
 const yearLong = file("year.jsonl", `${requestLine(0)}${requestLine(365 * 86_400_000 - 10_000)}`);
 
 test.each([
@@ -253,7 +378,12 @@ test.each([
   [["--trace", join(directory, "none.jsonl")], "epp replay: cannot read "],
   [["--trace", trace], "trace.jsonl:2: input_length must be a whole number from 1 to 10000000"],
   [["--trace", marked], "marked.jsonl:2: input_length must be"],
-  [["--trace", yearLong], "at rate scale 1 the last request comes after 365 days; a replay may have 30. Give a larger"],
+  [
+    ["--trace", yearLong, "--rate-scale=1"],
+    "at rate scale 1 the last request comes after 365 days; a replay may have 30. Give a larger --rate-scale",
+  ],
+  [["--trace", bursts, "--load=0.001"], "at load 0.001, rate scale "],
+  [["--trace", huge], `huge.jsonl has ${constants.MAX_STRING_LENGTH + 1} bytes; a trace may have `],
   [["--trace", yearLong, "--rate-scale=10"], "at rate scale 10 the last request comes after 37 days"],
   [["--trace", trace, "--workload=hot-prefix"], "--trace cannot be used with --workload=hot-prefix"],
   [["--workload=warm-prefix"], 'flag --workload: "warm-prefix" is not one of trace, shared-prefix'],
@@ -281,7 +411,7 @@ test.each([
   ],
   [
     ["--workload=multi-turn", "--requests=100"],
-    "the servers keep up with this workload however fast it comes; give --",
+    "the servers keep up with this workload at every rate scale up to 16777216; give --",
   ],
   [["--workload=hot-prefix", "--sloww=1=2"], "unknown flag --sloww; did you mean --slow?"],
   [[join(directory, "none.yaml"), "--workload=hot-prefix", "--rate-scale=9"], "cannot read "],

@@ -8,6 +8,7 @@ function outcome(value: number, problems: readonly (readonly [string, number])[]
     ...{ policy: "p", counted: value, ttftMs: spread, endToEndMs: spread, tpotMs: spread, queueMs: spread },
     ...{ outputKeptUp: 1, hitRate: value / 100, requestsPerServer: [value], imbalance: value, utilization: 0.5 },
     ...{ decisionMs: undefined, problems: new Map(problems), served: [] },
+    pluginProblems: new Map([["reader", `value ${value}`]]),
   };
 }
 
@@ -22,6 +23,7 @@ test("a row has the median of each figure, the smallest and largest means, and a
     decisionMs: undefined,
     spread: { ttftMeanMs: { min: 10, max: 30 }, endToEndMeanMs: { min: 10, max: 30 }, hitRate: { min: 0.1, max: 0.3 } },
   });
+  expect([...combined.pluginProblems]).toEqual([["reader", "value 30"]]);
   expect([...combined.problems]).toEqual([
     ["503", 3],
     ["429", 4],

@@ -15,7 +15,10 @@ export interface CombinedOutcome extends Omit<ReplayOutcome, "served" | "request
   readonly spread: { readonly ttftMeanMs: Spread; readonly endToEndMeanMs: Spread; readonly hitRate: Spread };
 }
 
-/** Combines replays of one policy with different seeds. At least one is needed. Problems are added up. */
+/**
+ * Combines replays of one policy with different seeds. At least one is needed. Problems are added up; of each plugin's, the
+ * first is kept.
+ */
 export function combineOutcomes(runs: readonly Run[]): CombinedOutcome {
   const middle = (of: (run: Run) => number): number => median(runs.map(of));
   const each = (of: (run: Run) => Distribution): Distribution => ({
@@ -32,6 +35,7 @@ export function combineOutcomes(runs: readonly Run[]): CombinedOutcome {
   for (const run of runs) {
     for (const [problem, count] of run.problems) problems.set(problem, (problems.get(problem) ?? 0) + count);
   }
+  const pluginProblems = new Map(runs.toReversed().flatMap((run) => [...run.pluginProblems]));
   const decided = runs.flatMap(({ decisionMs }) => (decisionMs === undefined ? [] : [decisionMs]));
   return {
     policy: runs[0]!.policy,
@@ -47,6 +51,7 @@ export function combineOutcomes(runs: readonly Run[]): CombinedOutcome {
     utilization: middle((run) => run.utilization),
     decisionMs: decided.length < runs.length ? undefined : each((run) => run.decisionMs!),
     problems,
+    pluginProblems,
     spread: {
       ttftMeanMs: spread((run) => run.ttftMs.mean),
       endToEndMeanMs: spread((run) => run.endToEndMs.mean),

@@ -6,7 +6,7 @@ const longestQueueMs = 1000;
 const leastOutput = 0.97;
 /** Rate scales that are looked at. */
 const lowest = 1 / 1024;
-const highest = 1024;
+const highest = 2 ** 24;
 const halvings = 6;
 
 /** A workload for which there is no load that a pool can just take. */
@@ -19,7 +19,8 @@ export class CapacityError extends Error {
  * requests waiting for less than a second on average and the pool generates 97 % of the tokens asked for.
  *
  * Precision: 1 %. Stalls are left out of account, slow servers are not. Throws {@link CapacityError} when the pool keeps
- * up at every rate scale, or at none. Cost: about ten replays.
+ * up at every rate scale from 1 to 2^24, or at none from 1 down to 1/1024. Cost: about ten replays; one more for each
+ * factor of 2 by which the capacity is above 1.
  */
 export async function findCapacity(options: Omit<ReplayOptions, "rateScale" | "onProgress">): Promise<number> {
   const speeds = new Map(
@@ -33,7 +34,7 @@ export async function findCapacity(options: Omit<ReplayOptions, "rateScale" | "o
   if (await keepsUp(low)) {
     while (low < highest && (await keepsUp(low * 2))) low *= 2;
     if (low === highest) {
-      throw new CapacityError("the servers keep up with this workload however fast it comes");
+      throw new CapacityError(`the servers keep up with this workload at every rate scale up to ${highest}`);
     }
   } else {
     do low /= 2;

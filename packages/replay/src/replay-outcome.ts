@@ -28,22 +28,28 @@ export interface ReplayOutcome {
   readonly decisionMs: Distribution | undefined;
   /** Requests that were not served, by reason; all requests count. */
   readonly problems: ReadonlyMap<string, number>;
-  /** All requests in order of arrival. */
+  /** What a picker's plugins could not do, by plugin name: the first problem of each. Requests went on without it. */
+  readonly pluginProblems: ReadonlyMap<string, string>;
+  /** All requests that came, in order of arrival. */
   readonly served: readonly ServedRequest[];
 }
 
 /** What {@link summarize} reads. */
 export interface ReplayedRequests {
   readonly policy: string;
-  /** In order of arrival. */
+  /** Number of the workload's requests. */
+  readonly requests: number;
+  /** Those that came, in order of arrival. */
   readonly served: readonly ServedRequest[];
   /** Time that each server computed. */
   readonly busyMs: readonly number[];
   readonly imbalance: number;
+  readonly pluginProblems: ReadonlyMap<string, string>;
 }
 
 /** Sums a replay up. */
-export function summarize({ policy, served, busyMs, imbalance }: ReplayedRequests): ReplayOutcome {
+export function summarize(replayed: ReplayedRequests): ReplayOutcome {
+  const { policy, requests, served, busyMs, imbalance, pluginProblems } = replayed;
   const counted = served.filter((each) => each.counted && !Number.isNaN(each.finishedMs));
   const problems = new Map<string, number>();
   const requestsPerServer = busyMs.map(() => 0);
@@ -55,6 +61,7 @@ export function summarize({ policy, served, busyMs, imbalance }: ReplayedRequest
       problems.set(problem, (problems.get(problem) ?? 0) + 1);
     } else endMs = Math.max(endMs, each.finishedMs);
   }
+  if (served.length < requests) problems.set("follows an answer, and did not come in time", requests - served.length);
   const promptTokens = counted.reduce((sum, { request }) => sum + request.promptTokens, 0);
   const cachedTokens = counted.reduce((sum, each) => sum + each.cachedTokens, 0);
   const decisions = served.flatMap(({ decisionMs }) => (decisionMs === undefined ? [] : [decisionMs]));
@@ -77,6 +84,7 @@ export function summarize({ policy, served, busyMs, imbalance }: ReplayedRequest
     utilization: endMs === 0 ? 0 : mean(busyMs) / endMs,
     decisionMs: decisions.length === 0 ? undefined : distribution(decisions),
     problems,
+    pluginProblems,
     served,
   };
 }
@@ -87,9 +95,14 @@ function outputKeptUp(served: readonly ServedRequest[]): number {
   const endMs = served.findLast(({ counted }) => counted)?.arrivalMs ?? 0;
   let asked = 0;
   let generated = 0;
-  for (const { request, firstTokenMs, finishedMs, counted } of served) {
-    if (counted) asked += request.output.tokens;
+  for (const { request, problem, firstTokenMs, finishedMs, counted } of served) {
+    // What was refused keeps no server busy.
+    if (counted && problem === undefined) asked += request.output.tokens;
     if (Number.isNaN(finishedMs)) continue;
+    if (firstTokenMs === finishedMs) {
+      if (finishedMs >= startMs && finishedMs <= endMs) generated += request.output.tokens;
+      continue;
+    }
     const overlapMs = Math.min(finishedMs, endMs) - Math.max(firstTokenMs, startMs);
     if (overlapMs > 0) generated += (request.output.tokens * overlapMs) / (finishedMs - firstTokenMs);
   }

@@ -91,6 +91,31 @@ test("a request that fits no server is counted with its reason, and those who wa
   expect(outcome.counted).toBe(1);
 });
 
+test("a request that fits no server takes no policy's turn", async () => {
+  const outlines = Array.from({ length: 12 }, (_, i): RequestOutline => {
+    return { atMs: i, prompt: [{ id: i, tokens: i % 2 === 0 ? 100 : 400_001 }], output: { id: -1 - i, tokens: 1 } };
+  });
+  const workload = buildWorkload("half too long", outlines, 16);
+  const outcome = await runReplay("round-robin", { workload, rateScale: 1, servers: 2, seed: 1 });
+  expect(outcome.requestsPerServer).toEqual([3, 3]);
+  expect([...outcome.problems]).toEqual([["longer than a server's cache", 6]]);
+});
+
+test("followers of an answer that does not come are counted, too", async () => {
+  const outlines = Array.from({ length: 3 }, (_, i): RequestOutline => {
+    const follows = i === 0 ? {} : { follows: i - 1 };
+    return { atMs: 0, ...follows, prompt: [{ id: i, tokens: 100_000 }], output: { id: -1 - i, tokens: 100 } };
+  });
+  const outcome = await runReplay("random", {
+    ...{ workload: buildWorkload("chat", outlines, 16), rateScale: 1, servers: 1, seed: 1 },
+    troubles: new Map([[0, { speed: 0.001 }]]),
+  });
+  expect([...outcome.problems]).toEqual([
+    ["not served in time", 1],
+    ["follows an answer, and did not come in time", 2],
+  ]);
+});
+
 test("requests that come too late are told apart from those that failed", async () => {
   const outlines = Array.from({ length: 3 }, (_, i) => ({
     ...{ atMs: 0, prompt: [{ id: i, tokens: 100_000 }], output: { id: -1 - i, tokens: 100 } },
@@ -118,6 +143,45 @@ test("where every rate is too slow to be a load, or too fast, there is no capaci
   const troubles = new Map([[0, { speed: 1e-6 }]]);
   await expect(findCapacity({ ...few, servers: 1, troubles })).rejects.toThrow(
     "with 40 requests no rate is found that the servers keep up with",
+  );
+});
+
+/** Prompts of 1,000 tokens, one after another at a distance. */
+function evenly(count: number, everyMs: number, outputTokens: number): RequestOutline[] {
+  return Array.from({ length: count }, (_, i) => ({
+    ...{ atMs: everyMs * i, prompt: [{ id: i, tokens: 1000 }], output: { id: -1 - i, tokens: outputTokens } },
+  }));
+}
+
+test("answers of one token have a capacity: what computing their prompts takes", async () => {
+  const workload = buildWorkload("one token", evenly(300, 1000, 1), 16);
+  // A prompt alone takes 36 ms; those that wait for one another share steps.
+  const rate = await findCapacity({ workload, servers: 1, seed: 1 });
+  expect(rate).toBeGreaterThan(25);
+  expect(rate).toBeLessThan(40);
+});
+
+test("requests that fit no server do not count against it", async () => {
+  const served = evenly(300, 1000, 50);
+  const long = served.map((outline, i) =>
+    i % 10 === 5 ? { ...outline, prompt: [{ id: i, tokens: 400_001 }] } : outline,
+  );
+  const rateOf = (outlines: readonly RequestOutline[]): Promise<number> =>
+    findCapacity({ workload: buildWorkload("long", outlines, 16), servers: 1, seed: 1 });
+  expect((await rateOf(long)) / (await rateOf(served))).toBeGreaterThan(1);
+});
+
+test("a log of a request every three hours has a capacity", async () => {
+  const [secondly, quiet] = [1000, 10_800_000].map((everyMs) => buildWorkload("even", evenly(300, everyMs, 50), 16));
+  const rate = await findCapacity({ workload: quiet!, servers: 1, seed: 1 });
+  expect(rate / 10_800 / (await findCapacity({ workload: secondly!, servers: 1, seed: 1 }))).toBeCloseTo(1, 1);
+});
+
+test("a workload that no rate makes too much names the rate up to which it was tried", async () => {
+  const outlines = evenly(200, 1000, 1).map((outline, i) => (i === 0 ? outline : { ...outline, follows: i - 1 }));
+  const workload = buildWorkload("one chat", outlines, 16);
+  await expect(findCapacity({ workload, servers: 1, seed: 1 })).rejects.toThrow(
+    "the servers keep up with this workload at every rate scale up to 16777216",
   );
 });
 

@@ -1,6 +1,8 @@
+import type { Logger } from "@pointsman/core";
 import { defaultEngineModel, type EngineModel } from "./engine/engine-model.ts";
 import { type EngineTrouble, type Sequence, SimulatedEngine } from "./engine/simulated-engine.ts";
 import { ImbalanceMeter } from "./imbalance-meter.ts";
+import { PluginProblems } from "./plugin-problems.ts";
 import { type BuiltinPolicyName, builtinPolicy } from "./policies/builtin-policies.ts";
 import { type AnswerDelays, PickerPolicy, type ReplayedPicker, type ReportedUsage } from "./policies/picker-policy.ts";
 import { ReplicatedPolicy } from "./policies/replicated-policy.ts";
@@ -35,8 +37,11 @@ export interface ReplayOptions {
   readonly onProgress?: (done: number, of: number) => void;
 }
 
-/** Makes a picker whose clock and timers are the replay's. Called once for each replica, with its index. */
-export type PickerFactory = (time: VirtualTime, replica: number) => Promise<ReplayedPicker>;
+/**
+ * Makes a picker whose clock and timers are the replay's. Called once for each replica, with its index. The first error of
+ * each plugin that `logger` hears of stands in the outcome.
+ */
+export type PickerFactory = (time: VirtualTime, replica: number, logger: Logger) => Promise<ReplayedPicker>;
 
 /** Lets decisions that wait for settled promises go on. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -73,17 +78,18 @@ export async function runReplay(
         at: (atMs, run) => void time.at(atMs, run),
       }),
   );
+  const problems = new PluginProblems();
   const router =
     typeof policy === "string"
       ? builtinPolicy(policy, engines, options.seed)
-      : await pickerPolicy(policy, engines, time, options);
+      : await pickerPolicy(policy, engines, time, problems, options);
   const replay = new Replay(options, engines, router, time);
   try {
     await replay.run();
   } finally {
     await router.dispose?.();
   }
-  return replay.outcome();
+  return replay.outcome(problems.first);
 }
 
 /** A picker, or several that share the requests. */
@@ -91,15 +97,16 @@ async function pickerPolicy(
   make: PickerFactory,
   engines: readonly SimulatedEngine[],
   time: VirtualTime,
+  problems: PluginProblems,
   { workload, seed, replicas = 1, scrapeIntervalMs = 50, answerDelays, usage = "full" }: ReplayOptions,
 ): Promise<RoutingPolicy> {
   const pickers: RoutingPolicy[] = [];
   try {
     for (let replica = 0; replica < replicas; replica++) {
-      const picker = await make(time, replica);
+      const picker = await make(time, replica, problems.logger());
       const random = new SeededRandom(seed, firstDelayStream + replica);
       const scrapePhase = replica / replicas;
-      const surroundings = { scrapeIntervalMs, scrapePhase, usage, answerDelays, random };
+      const surroundings = { scrapeIntervalMs, scrapePhase, usage, answerDelays, random, problems };
       pickers.push(new PickerPolicy(picker, engines, workload, time, surroundings));
     }
   } catch (thrown: unknown) {
@@ -152,10 +159,12 @@ class Replay {
     this.#options.onProgress?.(this.#done, length);
   }
 
-  outcome(): ReplayOutcome {
+  outcome(pluginProblems: ReadonlyMap<string, string>): ReplayOutcome {
     return summarize({
       policy: this.#policy.name,
+      requests: this.#options.workload.requests.length,
       served: this.#served,
+      pluginProblems,
       busyMs: this.#engines.map((engine) => engine.busyMs),
       imbalance: this.#imbalance.imbalance,
     });
@@ -196,13 +205,19 @@ class Replay {
       cachedTokens: 0,
     };
     this.#served.push(record);
+    // Servers are of one model, so that it depends on no decision.
+    if (!this.#engines[0]!.fits(request)) {
+      record.problem = "longer than a server's cache";
+      this.#finished(record);
+      return;
+    }
     this.#undecided++;
     this.#policy.route(request, (choice) => {
       this.#undecided--;
       record.decisionMs = choice.decisionMs;
       const engine = choice.server === undefined ? undefined : this.#engines[choice.server];
-      if (engine === undefined || !engine.fits(request)) {
-        record.problem = choice.problem ?? (engine === undefined ? "no destination" : "longer than a server's cache");
+      if (engine === undefined) {
+        record.problem = choice.problem ?? "no destination";
         this.#finished(record);
         return;
       }

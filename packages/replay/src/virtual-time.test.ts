@@ -1,3 +1,4 @@
+import { silentLogger } from "@pointsman/core";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { VirtualTime } from "./virtual-time.ts";
@@ -51,7 +52,7 @@ test("wall time passes as virtual time does", () => {
 
 test("a timer repeats until it is stopped, also from within", () => {
   const time = new VirtualTime();
-  const timers = time.timers();
+  const timers = time.timers("test", silentLogger);
   const ran: number[] = [];
   const every = timers.every(10, () => {
     ran.push(time.now());
@@ -62,4 +63,24 @@ test("a timer repeats until it is stopped, also from within", () => {
   while (time.step());
   expect(ran).toEqual([10, 20, 30]);
   expect(time.now()).toBe(100);
+});
+
+test("an exception in a timer is logged under its owner's name; the timer and all others go on", () => {
+  const time = new VirtualTime();
+  const logged: unknown[] = [];
+  const timers = time.timers("clumsy", { ...silentLogger, error: (...line) => logged.push(line) });
+  const ran: number[] = [];
+  const every = timers.every(10, () => {
+    ran.push(time.now());
+    if (ran.length === 3) every.stop();
+    throw new Error(`at ${time.now()}`);
+  });
+  timers.after(15, () => {
+    throw new Error("once");
+  });
+  while (time.step());
+  expect(ran).toEqual([10, 20, 30]);
+  expect(logged).toEqual(
+    ["at 10", "once", "at 20", "at 30"].map((problem) => [{ owner: "clumsy", problem }, "timer callback failed"]),
+  );
 });

@@ -1,4 +1,4 @@
-import type { Clock, Timers } from "@pointsman/core";
+import { type Clock, errorText, type Logger, type Timers } from "@pointsman/core";
 
 interface Event {
   readonly atMs: number;
@@ -36,15 +36,23 @@ export class VirtualTime implements Clock {
     };
   }
 
-  /** Timers of one owner. */
-  timers(): Timers {
+  /** Timers of one owner; `owner` is its name in the log. */
+  timers(owner: string, logger: Logger): Timers {
+    const guarded = (run: () => void) => (): void => {
+      try {
+        run();
+      } catch (thrown: unknown) {
+        logger.error({ owner, problem: errorText(thrown) }, "timer callback failed");
+      }
+    };
     return {
-      after: (delayMs, run) => this.at(this.#nowMs + delayMs, run),
+      after: (delayMs, run) => this.at(this.#nowMs + delayMs, guarded(run)),
       every: (intervalMs, run) => {
         let stopped = false;
         let next: { stop(): void } | undefined;
+        const guardedRun = guarded(run);
         const repeat = (): void => {
-          run();
+          guardedRun();
           if (!stopped) next = this.at(this.#nowMs + intervalMs, repeat);
         };
         next = this.at(this.#nowMs + intervalMs, repeat);

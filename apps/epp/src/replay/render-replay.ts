@@ -19,6 +19,7 @@ function renderLoad(report: ReplayReport, { load, rateScale, outcomes, compariso
   ];
   for (const { combined } of outcomes) {
     for (const [problem, count] of combined.problems) lines.push(`${combined.policy}: ${count} x ${problem}`);
+    for (const [plugin, problem] of combined.pluginProblems) lines.push(`${combined.policy}: ${plugin}: ${problem}`);
   }
   if (seeds.length > 1) lines.push("", spreadTable(outcomes.map(({ combined }) => combined)));
   if (comparison !== undefined) lines.push("", renderComparison(comparison));

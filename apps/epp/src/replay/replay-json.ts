@@ -18,6 +18,11 @@ export function replayJson(report: ReplayReport): string {
   );
 }
 
-function plain<T extends Pick<CombinedOutcome | ReplayOutcome, "problems">>(outcome: T): object {
-  return { ...outcome, problems: Object.fromEntries(outcome.problems) };
+function plain<T extends Pick<CombinedOutcome | ReplayOutcome, "problems" | "pluginProblems">>(outcome: T): object {
+  const { problems, pluginProblems } = outcome;
+  return {
+    ...outcome,
+    problems: Object.fromEntries(problems),
+    pluginProblems: Object.fromEntries(pluginProblems),
+  };
 }

@@ -1,5 +1,5 @@
 import { type ConfigProblem, formatProblem, type PluginGraph } from "@pointsman/config";
-import { DecisionLog, hasRole, noMetrics, silentLogger } from "@pointsman/core";
+import { DecisionLog, hasRole, type Logger, noMetrics, silentLogger } from "@pointsman/core";
 import { Datastore } from "@pointsman/datastore";
 import { type PickerFactory, SeededRandom } from "@pointsman/replay";
 import { createRouter } from "../process/create-router.ts";
@@ -28,7 +28,7 @@ const recorders: ReadonlySet<string> = new Set(["decision-log-recorder"]);
 
 /** Throws a {@link ReplayConfigError} if a configuration cannot be replayed. */
 export async function checkReplayConfig(options: Omit<ReplayPickerOptions, "seed">): Promise<void> {
-  const { graph } = await load(options, undefined);
+  const { graph } = await load(options, silentLogger, undefined);
   await graph.dispose();
 }
 
@@ -37,10 +37,14 @@ export async function checkReplayConfig(options: Omit<ReplayPickerOptions, "seed
  * start. Discovery is not started: the replay has its own servers.
  */
 export function replayPicker(options: ReplayPickerOptions): PickerFactory {
-  return async (time, replica) => {
+  return async (time, replica, logger) => {
     const generator = new SeededRandom(options.seed, firstPickerStream + replica);
     const random = (): number => generator.uniform();
-    const { graph, datastore } = await load(options, { clock: time, timersFor: () => time.timers(), random });
+    const { graph, datastore } = await load(options, logger, {
+      clock: time,
+      timersFor: (name) => time.timers(name, logger),
+      random,
+    });
     const plugins = graph.plugins.filter(({ type }) => !recorders.has(type));
     for (const { instance } of plugins) {
       if (hasRole(instance, "endpointListener")) datastore.subscribe(instance);
@@ -52,8 +56,8 @@ export function replayPicker(options: ReplayPickerOptions): PickerFactory {
         endpoints: () => datastore.snapshot(),
         decisions: new DecisionLog(0, time),
         clock: time,
-        timers: time.timers(),
-        logger: silentLogger,
+        timers: time.timers("picker", logger),
+        logger,
         metrics: noMetrics,
         random,
         maxRequestBodyBytes: Number.MAX_SAFE_INTEGER,
@@ -74,17 +78,18 @@ export function replayPicker(options: ReplayPickerOptions): PickerFactory {
 
 async function load(
   { configFile, allowExperimental, stalenessMs }: Omit<ReplayPickerOptions, "seed">,
+  logger: Logger,
   virtual: Virtual | undefined,
 ): Promise<{ readonly graph: PluginGraph; readonly datastore: Datastore }> {
   const datastore = new Datastore({
     pool: { name: "replay", namespace: "replay", appProtocol: undefined },
     synced: true,
-    logger: silentLogger,
+    logger,
   });
   const loaded = await loadGraph(
     { configFile, configText: "", endpointsFile: "" },
     {
-      ...{ allowExperimental, stalenessMs, logger: silentLogger, metrics: noMetrics, datastore },
+      ...{ allowExperimental, stalenessMs, logger, metrics: noMetrics, datastore },
       ...(virtual === undefined ? {} : { virtual }),
     },
   );

@@ -1,3 +1,4 @@
+import { constants } from "node:buffer";
 import { readFile, stat } from "node:fs/promises";
 import { errorText } from "@pointsman/core";
 import {
@@ -29,7 +30,8 @@ const syntheticWorkloads: ReadonlyMap<string, SyntheticWorkload> = new Map([
 export const syntheticWorkloadNames: readonly string[] = [...syntheticWorkloads.keys()];
 
 const traceRequests = 2000;
-const maxTraceBytes = 1024 ** 3;
+/** A trace is read into one string, which has at most as many characters as the file has bytes. */
+const maxTraceBytes = constants.MAX_STRING_LENGTH;
 
 /** Makes the workload of a seed. */
 export type WorkloadOfSeed = (seed: number) => Workload;
@@ -58,5 +60,5 @@ async function readTraceFile(file: string): Promise<string> {
   } catch (thrown: unknown) {
     throw new TraceError(`cannot read ${file}: ${errorText(thrown)}`);
   }
-  throw new TraceError(`${file} has ${bytes} bytes; a trace may have ${maxTraceBytes}. Split it`);
+  throw new TraceError(`${file} has ${bytes} bytes; a trace may have ${maxTraceBytes}, the longest string. Split it`);
 }

@@ -58,7 +58,6 @@ export async function runReplays(request: ReplayRequest, progress: ProgressBar):
   const workloadOf = await replayWorkload(request);
   for (const configFile of configs) await checkReplayConfig({ ...request, configFile });
   const workload = workloadOf(seed);
-  checkDuration(workload, request.rateScale ?? 1);
   let capacityRateScale: number | undefined;
   if (request.rateScale === undefined) {
     progress.say("looking for the load the pool can take");
@@ -68,6 +67,7 @@ export async function runReplays(request: ReplayRequest, progress: ProgressBar):
     request.rateScale === undefined
       ? loads.map((load) => ({ load, rateScale: load * capacityRateScale! }))
       : [{ load: undefined, rateScale: request.rateScale }];
+  for (const rate of rates) checkDuration(workload, rate);
   const reports: MutableLoadReport[] = rates.map((rate) => ({
     ...rate,
     runs: [...policies, ...configs].map(() => []),
@@ -95,14 +95,19 @@ export async function runReplays(request: ReplayRequest, progress: ProgressBar):
 /** Pages of metrics are read all the time, so that time without requests costs time, too. */
 const longestDays = 30;
 
-/** Throws a `TraceError` when arrivals are spread over more virtual time than can be replayed. */
-function checkDuration(workload: Workload, rateScale: number): void {
+/** Throws a `TraceError` when at a rate arrivals are spread over more virtual time than can be replayed. */
+function checkDuration(workload: Workload, { load, rateScale }: Rate): void {
   let lastMs = 0;
   for (const { atMs } of workload.requests) lastMs = Math.max(lastMs, atMs);
   const days = lastMs / rateScale / 86_400_000;
   if (days <= longestDays) return;
+  const [at, flag] =
+    load === undefined
+      ? [`rate scale ${rateScale}`, "--rate-scale"]
+      : [`load ${load}, rate scale ${rateScale.toPrecision(4)},`, "--load"];
   throw new TraceError(
-    `at rate scale ${rateScale} the last request comes after ${Math.ceil(days)} days; a replay may have ${longestDays}. Give a larger --rate-scale or fewer --requests`,
+    `at ${at} the last request comes after ${Math.ceil(days)} days; a replay may have ${longestDays}. ` +
+      `Give a larger ${flag} or fewer --requests`,
   );
 }
 

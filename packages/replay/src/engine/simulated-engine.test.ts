@@ -171,6 +171,15 @@ test("progress is told at the first token, every 64 tokens, and at the last one"
   expect(bench.log.map((line) => line.split(":")[1])).toEqual(["1", "65", "129", "130"]);
 });
 
+test("more requests than a call takes arguments may come during one step", () => {
+  const one = prompt(1, 4);
+  const bench = new Bench(Array.from({ length: 150_000 }, () => one));
+  for (const index of bench.requests.keys()) bench.submit(index);
+  while (bench.done.length < 3) bench.time.step();
+  expect(bench.done.map(({ request }) => request.index)).toEqual(bench.done.map((_, index) => index));
+  expect(bench.engine.present + bench.done.length).toBe(150_000);
+});
+
 test("half the speed takes twice the time", () => {
   const [full, half] = [undefined, { speed: 0.5 }].map((trouble) => {
     const bench = new Bench([prompt(1, 30, 5)], {}, trouble);

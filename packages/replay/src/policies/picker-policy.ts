@@ -12,10 +12,12 @@ import {
 } from "@pointsman/core";
 import type { Datastore } from "@pointsman/datastore";
 import type { Sequence, SimulatedEngine } from "../engine/simulated-engine.ts";
+import type { PluginProblems } from "../plugin-problems.ts";
 import type { SeededRandom } from "../seeded-random.ts";
 import type { VirtualTime } from "../virtual-time.ts";
 import { openAiRequest } from "../workload/prompt-text.ts";
 import type { Workload, WorkloadRequest } from "../workload/workload.ts";
+import { metricsPage } from "./metrics-page.ts";
 import type { Choice, RoutingPolicy } from "./routing-policy.ts";
 
 /** A picker made ready for virtual time. */
@@ -52,6 +54,7 @@ export interface PickerSurroundings {
   readonly usage: ReportedUsage;
   readonly answerDelays: AnswerDelays | undefined;
   readonly random: SeededRandom;
+  readonly problems: PluginProblems;
 }
 
 const modelName = "replayed-model";
@@ -93,16 +96,16 @@ export class PickerPolicy implements RoutingPolicy {
       });
       this.#serverOf.set(`${address}:8000`, index);
     }
-    const timers = time.timers();
+    const timers = time.timers("metrics", surroundings.problems.logger());
     const endpoints = picker.datastore.snapshot();
     endpoints.forEach((endpoint, index) => {
       for (const binding of picker.sources) {
-        if (binding.source.instance.pollTarget(endpoint) === undefined) continue;
+        if (!this.#isPolled(binding.source, endpoint)) continue;
         const intervalMs = binding.source.instance.intervalMs ?? surroundings.scrapeIntervalMs;
         const scrape = (): void => {
-          const page = metricsPage(engines[index]!);
+          const page = metricsPage(engines[index]!, modelName);
           endpoint.reachability = "up";
-          for (const { instance } of binding.extractors) instance.extract(page, endpoint, time.now());
+          for (const extractor of binding.extractors) this.#extract(extractor, page, endpoint);
         };
         scrape();
         // Spread over the interval, as the scraper does.
@@ -111,6 +114,25 @@ export class PickerPolicy implements RoutingPolicy {
         });
       }
     });
+  }
+
+  #isPolled({ name, instance }: NamedPlugin<PollingSource>, endpoint: Endpoint): boolean {
+    try {
+      return instance.pollTarget(endpoint) !== undefined;
+    } catch (thrown: unknown) {
+      this.#surroundings.problems.threw(name, "gave no address", thrown);
+      return false;
+    }
+  }
+
+  #extract({ name, instance }: NamedPlugin<PollingExtractor>, page: Uint8Array, endpoint: Endpoint): void {
+    const { problems } = this.#surroundings;
+    try {
+      const problem = instance.extract(page, endpoint, this.#time.now());
+      if (problem !== undefined) problems.note(name, `could not read all of a server's page: ${problem}`);
+    } catch (thrown: unknown) {
+      problems.threw(name, "failed on a server's page", thrown);
+    }
   }
 
   route(request: WorkloadRequest, chosen: (choice: Choice) => void): void {
@@ -238,17 +260,4 @@ class ReplaySink implements ExchangeSink {
       `"total_tokens":${promptTokens + output.tokens}${cached}`;
     return `${head}],"usage":{${counts}}}\n\n`;
   }
-}
-
-/** A server's metrics page: the series that schedulers read. */
-export function metricsPage(engine: SimulatedEngine): Uint8Array {
-  const { gauges, model } = engine;
-  const labels = `{engine="0",model_name="${modelName}"}`;
-  const info = `{block_size="${model.blockTokens}",engine="0",num_gpu_blocks="${model.kvBlocks}"}`;
-  return utf8.encode(
-    `# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running${labels} ${gauges.running}\n` +
-      `# TYPE vllm:num_requests_waiting gauge\nvllm:num_requests_waiting${labels} ${gauges.waiting}\n` +
-      `# TYPE vllm:kv_cache_usage_perc gauge\nvllm:kv_cache_usage_perc${labels} ${gauges.kvUsage}\n` +
-      `# TYPE vllm:cache_config_info gauge\nvllm:cache_config_info${info} 1\n`,
-  );
 }

@@ -84,6 +84,16 @@ test.each([
   expect(() => readTrace(`${row()}\n${line}`, "trace.jsonl", 1, 1)).toThrow(TraceError);
 });
 
+test("requests of more tokens than can be replayed are refused where they become too many", () => {
+  const longest = row({ input_length: 10_000_000, hash_ids: [7], hash_block_tokens: 10_000_000 });
+  const text = Array.from({ length: 60 }, () => longest).join("\n");
+  expect(() => readTrace(text, "trace.jsonl", 60, 1)).toThrow(
+    "trace.jsonl:54: prompts and answers up to this one have 540000270 tokens together; those of a replay may have " +
+      "536870912. Replay at most the 53 earliest requests",
+  );
+  expect(readTrace(text, "trace.jsonl", 53, 1)).toHaveLength(53);
+});
+
 test("a trace without a request is refused", () => {
   expect(() => readTrace("\n \n", "trace.jsonl", 1, 1)).toThrow("trace.jsonl: has no requests");
 });

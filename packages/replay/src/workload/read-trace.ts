@@ -3,6 +3,8 @@ import type { RequestOutline, Segment } from "./workload.ts";
 
 /** Longest prompt and answer a trace may state. */
 const maxTokens = 10_000_000;
+/** Tokens of all requests together: making a workload takes up to 60 bytes for each 16 of them. */
+const maxTotalTokens = 2 ** 29;
 /** Tokens of a block of Mooncake's traces. */
 const mooncakeBlockTokens = 512;
 /** Coarsest rounding of times that is undone. */
@@ -15,6 +17,7 @@ export class TraceError extends Error {
 
 /** One line of a trace, checked. */
 interface Row {
+  readonly line: number;
   readonly timestampMs: number;
   readonly promptTokens: number;
   readonly outputTokens: number;
@@ -33,20 +36,21 @@ interface Row {
  * next possible time, which is the smallest distance between two times of the trace away, at most three seconds. Of
  * lines with one time the earlier one comes first.
  *
- * Throws {@link TraceError} for a line that cannot be used.
+ * Throws {@link TraceError} for a line that cannot be used, and where the requests have more than 2^29 tokens in all.
  */
 export function readTrace(text: string, name: string, count: number, seed: number): readonly RequestOutline[] {
   const rows: Row[] = [];
   let line = 0;
   for (const content of text.split("\n")) {
     line++;
-    if (content.trim() !== "") rows.push(readRow(content, `${name}:${line}`));
+    if (content.trim() !== "") rows.push(readRow(content, name, line));
   }
   if (rows.length === 0) throw new TraceError(`${name}: has no requests`);
   rows.sort((a, b) => a.timestampMs - b.timestampMs);
   const stepMs = smallestStepMs(rows);
   const random = new SeededRandom(seed, 4);
   const startMs = rows[0]!.timestampMs;
+  checkTotal(rows.slice(0, count), name);
   const outlines: RequestOutline[] = [];
   for (let first = 0; first < rows.length && outlines.length < count; ) {
     const { timestampMs } = rows[first]!;
@@ -89,7 +93,22 @@ function outlineOf(row: Row, atMs: number, index: number): RequestOutline {
   };
 }
 
-function readRow(content: string, where: string): Row {
+/** Throws a {@link TraceError} that names the row by which requests become too many tokens. */
+function checkTotal(rows: readonly Row[], name: string): void {
+  let tokens = 0;
+  for (const [index, { line, promptTokens, outputTokens }] of rows.entries()) {
+    tokens += promptTokens + outputTokens;
+    if (tokens > maxTotalTokens) {
+      throw new TraceError(
+        `${name}:${line}: prompts and answers up to this one have ${tokens} tokens together; ` +
+          `those of a replay may have ${maxTotalTokens}. Replay at most the ${index} earliest requests`,
+      );
+    }
+  }
+}
+
+function readRow(content: string, name: string, line: number): Row {
+  const where = `${name}:${line}`;
   let value: unknown;
   try {
     value = JSON.parse(content);
@@ -113,6 +132,7 @@ function readRow(content: string, where: string): Row {
   const session = row["session"];
   if (session !== undefined && typeof session !== "string") throw new TraceError(`${where}: session must be a string`);
   return {
+    line,
     timestampMs: finiteNumber(row["timestamp"], `${where}: timestamp`),
     promptTokens,
     outputTokens: wholeNumber(row["output_length"], `${where}: output_length`, 1, maxTokens),
