@@ -99,6 +99,17 @@ test("more images than max_multimodal_entries are a 400 before any is fetched", 
   expect(asked).toBe(0);
 });
 
+test("without max_multimodal_entries, 10,000 images are the most", async () => {
+  const bench = await Bench.start({ answers, steps: mediaSteps("") });
+  const refused = await bench.post(imageChat(Array.from({ length: 10_001 }, () => "http://127.0.0.1:1/a")), {
+    "x-request-id": "r",
+  });
+  expect([refused.status, refused.text]).toEqual([
+    400,
+    "bad request (request_id: r): 10001 images; at most 10000 are taken\n",
+  ]);
+});
+
 test("no more downloads than max_concurrent_downloads run at the same time", async () => {
   let running = 0;
   let most = 0;

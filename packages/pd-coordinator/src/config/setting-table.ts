@@ -81,7 +81,7 @@ export const stepTable: Readonly<Record<StepType, readonly SettingSpec[]>> = {
   "replace-media-urls": [
     duration("download_timeout", "10s", "of one image; 0 for no limit"),
     integer("max_concurrent_downloads", 10, 1, 1024, "images at the same time"),
-    integer("max_multimodal_entries", 0, 0, undefined, "images of a request; 0 for no limit"),
+    integer("max_multimodal_entries", 0, 0, undefined, "images of a request; 0 for 10,000"),
     integer("max_download_size", 10, 1, maxImageMebibytes, "MiB of one image"),
     integer("max_total_download_size", 64, 1, maxImageMebibytes, "MiB of all images of a request"),
     boolean("allow_private_networks", false, "images from 10/8, 172.16/12 and 192.168/16"),

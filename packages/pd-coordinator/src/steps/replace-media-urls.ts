@@ -11,6 +11,8 @@ import { badRequest, failed, type Step, type StepFailure, type StepOutcome } fro
 
 /** A body beyond this cannot be read in place. */
 const maxBodyBytes = 256 * 1024 * 1024;
+/** Images of a request where the configuration sets no limit: a body of a million parts would hold up all others. */
+const mostImages = 10_000;
 
 /** One image that is fetched. */
 interface Wanted {
@@ -35,12 +37,12 @@ export class ReplaceMediaUrls implements Step {
   async run(context: RequestContext): Promise<StepOutcome> {
     if (context.api !== "chat") return undefined;
     const parts = imageParts(context.root);
-    const remote = remotePartProblem(context.root, parts);
-    if (remote !== undefined) return badRequest(this.type, remote, "part");
-    const { maxImages } = this.#options;
-    if (maxImages !== undefined && parts.length > maxImages) {
+    const { maxImages = mostImages } = this.#options;
+    if (parts.length > maxImages) {
       return badRequest(this.type, `${parts.length} images; at most ${maxImages} are taken`, "too-many");
     }
+    const remote = remotePartProblem(context.root, parts);
+    if (remote !== undefined) return badRequest(this.type, remote, "part");
     const urls = parts.map(({ url }) => stringValue(url) ?? "");
     for (const [i, url] of urls.entries()) {
       const problem = isData(url) ? dataUrlProblem(url) : undefined;
