@@ -22,24 +22,13 @@ const nullText = jsonText(null);
 
 /** Parameters for a new request. */
 export function newKvTransfer(name: KvConnectorName, sglang: SglangOptions): KvTransfer {
-  switch (name) {
-    case "kv-shared-storage":
-      return {
-        name,
-        prefill: jsonText(forPrefill),
-        sideBySide: false,
-        decode: (answered) => decodeParams(name, answered),
-      };
-    case "kv-nixl":
-      return {
-        name,
-        prefill: jsonText(keepForReader),
-        sideBySide: false,
-        decode: (answered) => decodeParams(name, answered),
-      };
-    case "kv-sglang":
-      return sglangTransfer(sglang);
-  }
+  if (name === "kv-sglang") return sglangTransfer(sglang);
+  return {
+    name,
+    prefill: jsonText(name === "kv-nixl" ? keepForReader : forPrefill),
+    sideBySide: false,
+    decode: (answered) => decodeParams(name, answered),
+  };
 }
 
 /**
