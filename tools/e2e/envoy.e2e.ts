@@ -17,7 +17,8 @@ const chat = (prefix: string, question: string, extra: Record<string, unknown> =
 
 describe.each([
   ["Envoy", false],
-  ["Envoy over TLS", true],
+  // As gateways run it, with bodies of answers that go through the picker.
+  ["Envoy over TLS, in full duplex", true],
   ["Envoy over a Unix socket", false],
   ["the built-in proxy", false],
 ])("behind %s", (front, tls) => {
@@ -30,7 +31,9 @@ describe.each([
     await stack.startEpp({ tls, flags: atSocket ? [`--ext-proc-socket=${stack.directory}/ext-proc.sock`] : [] });
     if (front === "the built-in proxy") base = `http://127.0.0.1:${stack.ports.proxy}`;
     else {
-      await stack.startEnvoy([], tls);
+      const fullDuplex = (bootstrap: string): string =>
+        bootstrap.replace("response_body_mode: STREAMED", "response_body_mode: FULL_DUPLEX_STREAMED");
+      await stack.startEnvoy([], tls, front === "Envoy over TLS, in full duplex" ? fullDuplex : undefined);
       base = stack.envoyUrl;
     }
   });

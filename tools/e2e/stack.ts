@@ -84,8 +84,12 @@ export class Stack {
     this.ports = ready as unknown as Stack["ports"];
   }
 
-  /** At the picker's Unix socket, if it has one. */
-  async startEnvoy(flags: readonly string[] = [], tls = false): Promise<void> {
+  /** At the picker's Unix socket, if it has one. `edit` changes the bootstrap's text. */
+  async startEnvoy(
+    flags: readonly string[] = [],
+    tls = false,
+    edit: (bootstrap: string) => string = (bootstrap) => bootstrap,
+  ): Promise<void> {
     const [listen, admin] = [await freePort(), await freePort()];
     const { extProc, extProcSocket } = this.ports;
     const bootstrap = execFileSync(parts.epp, [
@@ -95,9 +99,9 @@ export class Stack {
         ? ["--grpc-port", String(extProc), `--secure-serving=${tls}`]
         : ["--ext-proc-socket", extProcSocket]),
       ...flags,
-    ]);
+    ]).toString();
     const file = join(this.directory, "envoy.yaml");
-    writeFileSync(file, bootstrap);
+    writeFileSync(file, edit(bootstrap));
     this.envoy = this.track(
       new Running("envoy", parts.envoy(), [
         "-c",

@@ -5,16 +5,22 @@ import {
   Headers,
   type ImmediateReply,
   type MetadataObject,
+  RequestError,
   type RoutedRequest,
   type Router,
   wireNames,
 } from "@pointsman/core";
 import { type RpcHandler, type RpcMethod, type RpcStream, rpcStatus } from "@pointsman/grpc-transport";
 import {
+  type BodyModes,
+  bodySendMode,
   decodeProcessingRequest,
+  type ExtProcMessage,
   encodeBodyResponsePrefix,
   encodeHeadersResponse,
   encodeImmediateResponse,
+  encodeKeptBodyResponse,
+  encodeReplacedBodyResponsePrefix,
   encodeStruct,
   encodeTrailersResponse,
   KnownMetadata,
@@ -55,6 +61,21 @@ function encodeResponseHeaders({ set, remove }: HeaderMutation): Uint8Array {
   return isPlain ? markedHeaders : encodeHeadersResponse("response", set, remove);
 }
 
+/** The reply to most pieces of an answer, where each has one. */
+const keptBody = encodeKeptBodyResponse();
+
+const modeNames = ["NONE", "STREAMED", "BUFFERED", "BUFFERED_PARTIAL"] as const;
+
+/**
+ * Says why a request with a body cannot be routed: in these modes the proxy sends it, if at all, once it has the reply to
+ * the headers, and that reply needs the body.
+ */
+function requestModeProblem({ request }: BodyModes): string | undefined {
+  const name = modeNames[request];
+  if (name === undefined) return undefined;
+  return `ext_proc runs with request_body_mode ${name}, which sends no body before the headers are answered; set it to FULL_DUPLEX_STREAMED`;
+}
+
 const newHeaders = (): Headers => new Headers();
 
 /** Serves ext_proc streams: one exchange each, on the router that is current when the stream opens. */
@@ -71,7 +92,11 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
   readonly #exchange: Exchange;
   readonly #metadata = new KnownMetadata();
   #receivedBody = false;
+  /** The piece of an answer that is to be answered, where each has a reply of its own. */
+  #piece: Uint8Array | undefined;
+  #answerIsBuffered = false;
   #over = false;
+  answersEachPiece = false;
 
   constructor(router: Router, stream: RpcStream) {
     this.#stream = stream;
@@ -85,11 +110,15 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
       this.#fail(`malformed ProcessingRequest: ${message}`);
       return;
     }
-    const { metadata } = message;
+    const { metadata, bodyModes } = message;
+    if (bodyModes !== undefined) {
+      const { response } = bodyModes;
+      this.answersEachPiece = response >= bodySendMode.streamed && response <= bodySendMode.bufferedPartial;
+      this.#answerIsBuffered = response === bodySendMode.buffered;
+    }
     switch (message.kind) {
       case "requestHeaders":
-        if (message.headers === undefined) this.#fail("request_headers without headers");
-        else this.#exchange.requestHeaders(message.headers, message.endOfStream, metadata);
+        this.#requestHeaders(message);
         return;
       case "requestBody":
         this.#receivedBody = true;
@@ -103,6 +132,7 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
         else this.#exchange.responseHeaders(message.headers, message.endOfStream, metadata);
         return;
       case "responseBody":
+        this.#piece = message.body;
         this.#exchange.responseBody(message.body, message.endOfStream);
         return;
       case "responseTrailers":
@@ -111,6 +141,16 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
       case undefined:
         this.#fail("ProcessingRequest without a known request");
     }
+  }
+
+  #requestHeaders({ headers, endOfStream, metadata, bodyModes }: ExtProcMessage<Headers>): void {
+    if (headers === undefined) {
+      this.#fail("request_headers without headers");
+      return;
+    }
+    this.#exchange.requestHeaders(headers, endOfStream, metadata);
+    const problem = bodyModes === undefined || endOfStream ? undefined : requestModeProblem(bodyModes);
+    if (problem !== undefined) this.#exchange.refuse(new RequestError("Internal", problem));
   }
 
   /** What Envoy sends when its client leaves, ahead of a reset: an answer that is not complete has nobody to go to. */
@@ -153,11 +193,26 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
   }
 
   responseBody(bytes: Uint8Array, endOfStream: boolean, metadata: MetadataObject | undefined): void {
-    this.#sendBody("response", [bytes], endOfStream, metadata);
+    if (this.answersEachPiece) this.#answerPiece(bytes, metadata);
+    else this.#sendBody("response", [bytes], endOfStream, metadata);
   }
 
   responseTrailers(metadata?: MetadataObject): void {
     this.#stream.send([encodeTrailersResponse("response", metadata)]);
+  }
+
+  #answerPiece(bytes: Uint8Array, metadata: MetadataObject | undefined): void {
+    const piece = this.#piece;
+    this.#piece = undefined;
+    if (piece === undefined) {
+      // The start of a model's name that never ended: trailers cut the answer, and no piece is left to carry it.
+      this.#fail("response_trailers cut an answer within the model's name");
+    } else if (bytes === piece) {
+      this.#stream.send([metadata === undefined ? keptBody : encodeKeptBodyResponse(metadata)]);
+    } else {
+      const options = { metadata, contentLength: this.#answerIsBuffered };
+      this.#stream.send([encodeReplacedBodyResponsePrefix(bytes.length, options), bytes]);
+    }
   }
 
   /** Sends a body in pieces of at most {@link maxReplyBodyBytes}; the last piece alone carries the end and the metadata. */

@@ -2,8 +2,10 @@ import { create, fromBinary, type JsonObject, toBinary } from "@bufbuild/protobu
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
+  CommonResponseSchema,
   type ProcessingRequest,
   ProcessingRequestSchema,
+  type ProcessingResponse,
   ProcessingResponseSchema,
 } from "./gen/envoy/service/ext_proc/v3/external_processor_pb.ts";
 import {
@@ -11,6 +13,8 @@ import {
   encodeBodyResponsePrefix,
   encodeHeadersResponse,
   encodeImmediateResponse,
+  encodeKeptBodyResponse,
+  encodeReplacedBodyResponsePrefix,
   encodeStruct,
   encodeTrailersResponse,
   KnownMetadata,
@@ -65,8 +69,11 @@ const message: fc.Arbitrary<ProcessingRequest> = fc
     body: fc.uint8Array({ maxLength: 300 }),
     endOfStream: fc.boolean(),
     metadata: fc.option(fc.dictionary(fc.string(), struct, { maxKeys: 3 }), { nil: undefined }),
+    modes: fc.option(fc.record({ requestBodyMode: fc.integer(), responseBodyMode: fc.integer({ min: 0, max: 5 }) }), {
+      nil: undefined,
+    }),
   })
-  .map(({ kind, headers, body, endOfStream, metadata }) => {
+  .map(({ kind, headers, body, endOfStream, metadata, modes }) => {
     const map = headers === undefined ? {} : { headers: { headers } };
     const value = kind.endsWith("Headers")
       ? { ...map, endOfStream }
@@ -79,6 +86,7 @@ const message: fc.Arbitrary<ProcessingRequest> = fc
       // The case and its value belong together by construction.
       request: { case: kind, value } as never,
       ...(metadata === undefined ? {} : { metadataContext: { filterMetadata: metadata } }),
+      ...(modes === undefined ? {} : { protocolConfig: modes }),
     });
   });
 
@@ -101,6 +109,10 @@ function reference(bytes: Uint8Array) {
     body: value !== undefined && "body" in value ? latin1(value.body) : "",
     endOfStream: value !== undefined && "endOfStream" in value ? value.endOfStream : false,
     metadata: decoded.metadataContext?.filterMetadata ?? {},
+    bodyModes: decoded.protocolConfig && {
+      request: decoded.protocolConfig.requestBodyMode,
+      response: decoded.protocolConfig.responseBodyMode,
+    },
   };
 }
 
@@ -113,6 +125,7 @@ function ours(bytes: Uint8Array) {
     body: latin1(decoded.body),
     endOfStream: decoded.endOfStream,
     metadata: decoded.metadata,
+    bodyModes: decoded.bodyModes,
   };
 }
 
@@ -257,6 +270,9 @@ test("a key named __proto__ stays a key", () => {
 
 const pairs = fc.array(fc.tuple(token, fc.stringMatching(/^[ -~]{0,300}$/)), { maxLength: 5 });
 
+const responseBodyOf = ({ response }: ProcessingResponse) =>
+  response.case === "responseBody" ? response.value.response : undefined;
+
 test("replies decode with protobuf-es to what was encoded", () => {
   fc.assert(
     fc.property(
@@ -289,6 +305,20 @@ test("replies decode with protobuf-es to what was encoded", () => {
         const streamed = mutation?.mutation.case === "streamedResponse" ? mutation.mutation.value : undefined;
         expect(streamed?.endOfStream).toBe(endOfStream);
         expect(Buffer.compare(streamed!.body, body)).toBe(0);
+
+        const kept = fromBinary(ProcessingResponseSchema, encodeKeptBodyResponse(metadata));
+        expect(kept.dynamicMetadata).toEqual(metadata);
+        expect(responseBodyOf(kept)).toEqual(create(CommonResponseSchema));
+
+        const options = { metadata, contentLength: endOfStream };
+        const replacedPrefix = encodeReplacedBodyResponsePrefix(body.length, options);
+        const replaced = fromBinary(ProcessingResponseSchema, Buffer.concat([replacedPrefix, body]));
+        expect(replaced.dynamicMetadata).toEqual(metadata);
+        const replacement = responseBodyOf(replaced)?.bodyMutation?.mutation;
+        expect(replacement?.case === "body" && Buffer.compare(replacement.value, body)).toBe(0);
+        expect(
+          responseBodyOf(replaced)?.headerMutation?.setHeaders.map((o) => [o.header?.key, latin1(o.header!.rawValue)]),
+        ).toEqual(endOfStream ? [["content-length", String(body.length)]] : undefined);
       },
     ),
     { numRuns: 60 },

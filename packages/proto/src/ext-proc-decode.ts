@@ -20,6 +20,22 @@ const kinds = [
 
 export type ExtProcKind = Exclude<(typeof kinds)[number], undefined>;
 
+/** How a proxy sends bodies, and what it expects to hear of them: names of Envoy's `BodySendMode`. */
+export const bodySendMode = {
+  none: 0,
+  streamed: 1,
+  buffered: 2,
+  bufferedPartial: 3,
+  fullDuplexStreamed: 4,
+  grpc: 5,
+} as const;
+
+/** Values of {@link bodySendMode}, or of one that came later. */
+export interface BodyModes {
+  request: number;
+  response: number;
+}
+
 /** A decoded `ProcessingRequest`. One shape for all kinds; what a kind does not carry is empty. */
 export interface ExtProcMessage<H> {
   /** `undefined` when the message says nothing this side knows. */
@@ -30,6 +46,8 @@ export interface ExtProcMessage<H> {
   body: Uint8Array;
   endOfStream: boolean;
   metadata: StructObject;
+  /** In the first message of a stream; `undefined` also from a proxy that does not say. */
+  bodyModes: BodyModes | undefined;
 }
 
 /** Longer metadata is decoded each time. */
@@ -80,6 +98,7 @@ export function decodeProcessingRequest<H extends HeaderCollector>(
     body: noBytes,
     endOfStream: false,
     metadata: noMetadata,
+    bodyModes: undefined,
   };
   try {
     let metadataParts = 0;
@@ -90,7 +109,8 @@ export function decodeProcessingRequest<H extends HeaderCollector>(
       const tag = reader.tag();
       const field = tag >>> 3;
       if ((tag & 7) !== 2 || field < 2 || field > 8) {
-        reader.skip(tag);
+        if (tag === 90) reader.message((inner) => readBodyModes(inner, message));
+        else reader.skip(tag);
         continue;
       }
       if (field === 8) {
@@ -186,6 +206,17 @@ function readHttpBody<H>(reader: WireReader, message: ExtProcMessage<H>): void {
     const tag = reader.tag();
     if (tag === 10) message.body = reader.bytes();
     else if (tag === 16) message.endOfStream = reader.bool();
+    else reader.skip(tag);
+  }
+}
+
+function readBodyModes<H>(reader: WireReader, message: ExtProcMessage<H>): void {
+  message.bodyModes ??= { request: bodySendMode.none, response: bodySendMode.none };
+  const { bodyModes } = message;
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag === 8) bodyModes.request = reader.uint32() | 0;
+    else if (tag === 16) bodyModes.response = reader.uint32() | 0;
     else reader.skip(tag);
   }
 }

@@ -93,6 +93,50 @@ export function encodeBodyResponsePrefix(
   return writer.finish();
 }
 
+/** Encodes the reply to a piece of a response body that the proxy keeps, to send it on as it is. */
+export function encodeKeptBodyResponse(metadata?: StructObject): Uint8Array {
+  // An empty `CommonResponse`: go on, change nothing.
+  if (metadata === undefined) return Uint8Array.of(34, 2, 10, 0);
+  const writer = new WireWriter(128);
+  writer.bytes(66, encodeStruct(metadata));
+  writer.varint(34);
+  writer.varint(2);
+  writer.varint(10);
+  writer.varint(0);
+  return writer.finish();
+}
+
+/**
+ * Encodes all but the bytes, which follow, of a reply that puts them in the place of a piece of a response body. With
+ * `contentLength` the header says their number too, which a proxy that has buffered the body demands.
+ */
+export function encodeReplacedBodyResponsePrefix(
+  bodyBytes: number,
+  options: { readonly metadata?: StructObject | undefined; readonly contentLength?: boolean } = {},
+): Uint8Array {
+  const { metadata, contentLength = false } = options;
+  const set: HeaderPairs = contentLength ? [["content-length", String(bodyBytes)]] : [];
+  const headers = headerMutationSize(set, []);
+  const mutation = fieldSize(bodyBytes);
+  const common = (contentLength ? fieldSize(headers) : 0) + fieldSize(mutation);
+  const writer = new WireWriter(128);
+  if (metadata !== undefined) writer.bytes(66, encodeStruct(metadata));
+  writer.varint(34);
+  writer.varint(fieldSize(common));
+  writer.varint(10);
+  writer.varint(common);
+  if (contentLength) {
+    writer.varint(18);
+    writer.varint(headers);
+    writeHeaderMutation(writer, set, []);
+  }
+  writer.varint(26);
+  writer.varint(mutation);
+  writer.varint(10);
+  writer.varint(bodyBytes);
+  return writer.finish();
+}
+
 /** Encodes the reply to trailers, which changes nothing in them. */
 export function encodeTrailersResponse(phase: "request" | "response", metadata?: StructObject): Uint8Array {
   const tag = phase === "request" ? 42 : 50;

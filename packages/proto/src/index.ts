@@ -1,4 +1,6 @@
 export {
+  type BodyModes,
+  bodySendMode,
   decodeProcessingRequest,
   type ExtProcKind,
   type ExtProcMessage,
@@ -9,6 +11,8 @@ export {
   encodeBodyResponsePrefix,
   encodeHeadersResponse,
   encodeImmediateResponse,
+  encodeKeptBodyResponse,
+  encodeReplacedBodyResponsePrefix,
   encodeTrailersResponse,
   type HeaderPairs,
 } from "./ext-proc-encode.ts";

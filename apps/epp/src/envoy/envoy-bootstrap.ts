@@ -96,7 +96,7 @@ export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
                             request_header_mode: "SEND",
                             response_header_mode: "SEND",
                             request_body_mode: "FULL_DUPLEX_STREAMED",
-                            response_body_mode: "FULL_DUPLEX_STREAMED",
+                            response_body_mode: "STREAMED",
                             request_trailer_mode: "SEND",
                             response_trailer_mode: "SEND",
                           },

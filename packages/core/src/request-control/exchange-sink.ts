@@ -31,6 +31,11 @@ export interface ImmediateReply {
 
 /** What an exchange tells the data plane: Envoy through ext_proc, or the built-in proxy. */
 export interface ExchangeSink {
+  /**
+   * True: `responseBody` must be called once for each piece of an answer, before its next piece, with what takes that
+   * piece's place. Absent: pieces may be held back until the answer is whole.
+   */
+  readonly answersEachPiece?: boolean;
   /** Once at most. */
   routed(request: RoutedRequest): void;
   /** Ends the exchange. */

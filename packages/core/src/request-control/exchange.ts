@@ -187,6 +187,11 @@ export class Exchange {
     this.#noteComplete();
   }
 
+  /** Answers a request that is not routed yet with an error that the data plane found. */
+  refuse(error: RequestError): void {
+    if (this.#state === "receiving") this.#refuse(error);
+  }
+
   /** Ends the exchange. `cause` says why if the answer is not complete. */
   close(cause: Exclude<TerminationCause, "natural">): void {
     if (this.#closed) return;

@@ -37,6 +37,10 @@ export class ResponsePhase {
   /** False once the answer is too long to be held. */
   #holds = true;
   #started = false;
+  /** Plugins have seen the first bytes. */
+  #shown = false;
+  /** Bytes that plugins have not seen. */
+  #bytesToShow = 0;
   #finished = false;
   #brokenReader = false;
   #metrics: BoundMetrics | undefined;
@@ -112,7 +116,7 @@ export class ResponsePhase {
 
   body(bytes: Uint8Array, endOfStream: boolean): void {
     if (this.#finished) return;
-    if (!this.#streaming && this.#holds) {
+    if (!this.#streaming && this.#holds && this.#init.sink.answersEachPiece !== true) {
       this.#held ??= new BodyChunks();
       this.#held.push(bytes);
       if (!endOfStream && this.#held.byteCount <= maxHeldResponseBytes) return;
@@ -185,18 +189,24 @@ export class ResponsePhase {
         router.calls.failed("ResponseParsing", parser, "threw", thrown);
       }
     }
-    // An empty piece that ends nothing is no step: the first event is the one with the first bytes.
-    if (bytes.length > 0 || endOfStream) this.#notify(bytes.length, endOfStream, endOfStream ? "natural" : undefined);
+    this.#bytesToShow += bytes.length;
+    // An empty piece that ends nothing is no step: the first event is the one with the first bytes. What is no stream is
+    // one event, also where its pieces cannot be held.
+    const isStep = endOfStream || (bytes.length > 0 && (this.#streaming || this.#init.sink.answersEachPiece !== true));
+    if (isStep) this.#notify(this.#bytesToShow, endOfStream, endOfStream ? "natural" : undefined);
     if (bytes.length > 0) this.#started = true;
     if (endOfStream) this.#finished = true;
     return out;
   }
 
   #notify(chunkBytes: number, endOfStream: boolean, terminationCause: TerminationCause | undefined): void {
+    this.#bytesToShow = 0;
     const { router, request, result } = this.#init;
     if (request === undefined || result === undefined || router.responseBodyProcessors.length === 0) return;
+    const startOfStream = !this.#shown;
+    if (chunkBytes > 0) this.#shown = true;
     const event = {
-      startOfStream: !this.#started,
+      startOfStream,
       endOfStream,
       chunkBytes,
       usage: this.#reader?.usage,

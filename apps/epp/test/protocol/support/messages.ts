@@ -13,11 +13,28 @@ const headerMap = (pairs: Pairs) => ({
 const context = (metadata: Metadata) =>
   metadata === undefined ? {} : { metadataContext: { filterMetadata: metadata as Record<string, JsonObject> } };
 
+/** Values of Envoy's `BodySendMode`. */
+export const bodyMode = { none: 0, streamed: 1, buffered: 2, bufferedPartial: 3, fullDuplex: 4, grpc: 5 } as const;
+
+/** Modes that Envoy runs in; full duplex where one is not given. */
+interface Modes {
+  readonly request?: number;
+  readonly response?: number;
+}
+
 /** What Envoy sends in the request phase. */
 export const request = {
-  headers: (pairs: Pairs, endOfStream = false, metadata?: Metadata): Message => ({
+  headers: (pairs: Pairs, endOfStream = false, metadata?: Metadata, modes?: Modes): Message => ({
     request: { case: "requestHeaders", value: { headers: headerMap(pairs), endOfStream } },
     ...context(metadata),
+    ...(modes === undefined
+      ? {}
+      : {
+          protocolConfig: {
+            requestBodyMode: modes.request ?? bodyMode.fullDuplex,
+            responseBodyMode: modes.response ?? bodyMode.fullDuplex,
+          },
+        }),
   }),
   body: (body: string | Uint8Array, endOfStream = true, metadata?: Metadata): Message => ({
     request: { case: "requestBody", value: { body: Buffer.from(body), endOfStream } },
@@ -60,6 +77,10 @@ export interface Reply {
   readonly body?: string;
   readonly bytes?: number;
   readonly endOfStream?: boolean;
+  /** The proxy sends the piece on as it has it. */
+  readonly kept?: true;
+  /** Goes on in the piece's place. */
+  readonly replacement?: string;
   readonly status?: number;
   readonly metadata?: JsonObject;
 }
@@ -83,7 +104,16 @@ export function read(message: ProcessingResponse): Reply {
     }
     case "requestBody":
     case "responseBody": {
-      const mutation = reply.value.response?.bodyMutation?.mutation;
+      const common = reply.value.response;
+      const mutation = common?.bodyMutation?.mutation;
+      if (common !== undefined && common.bodyMutation === undefined) {
+        return { kind: reply.case, kept: true, ...metadata };
+      }
+      if (mutation?.case === "body") {
+        const replacement = Buffer.from(mutation.value).toString("latin1");
+        const set = pairsOf(common?.headerMutation?.setHeaders);
+        return { kind: reply.case, replacement, ...(set.length === 0 ? {} : { set }), ...metadata };
+      }
       if (mutation?.case !== "streamedResponse") throw new Error(`a body reply holds ${mutation?.case}`);
       const { body, endOfStream } = mutation.value;
       return {

@@ -18,7 +18,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file envoy/service/ext_proc/v3/external_processor.proto.
  */
 export const file_envoy_service_ext_proc_v3_external_processor: GenFile = /*@__PURE__*/
-  fileDesc("CjJlbnZveS9zZXJ2aWNlL2V4dF9wcm9jL3YzL2V4dGVybmFsX3Byb2Nlc3Nvci5wcm90bxIZZW52b3kuc2VydmljZS5leHRfcHJvYy52MyLlAwoRUHJvY2Vzc2luZ1JlcXVlc3QSQQoPcmVxdWVzdF9oZWFkZXJzGAIgASgLMiYuZW52b3kuc2VydmljZS5leHRfcHJvYy52My5IdHRwSGVhZGVyc0gAEkIKEHJlc3BvbnNlX2hlYWRlcnMYAyABKAsyJi5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkh0dHBIZWFkZXJzSAASOwoMcmVxdWVzdF9ib2R5GAQgASgLMiMuZW52b3kuc2VydmljZS5leHRfcHJvYy52My5IdHRwQm9keUgAEjwKDXJlc3BvbnNlX2JvZHkYBSABKAsyIy5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkh0dHBCb2R5SAASQwoQcmVxdWVzdF90cmFpbGVycxgGIAEoCzInLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuSHR0cFRyYWlsZXJzSAASRAoRcmVzcG9uc2VfdHJhaWxlcnMYByABKAsyJy5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkh0dHBUcmFpbGVyc0gAEjgKEG1ldGFkYXRhX2NvbnRleHQYCCABKAsyHi5lbnZveS5jb25maWcuY29yZS52My5NZXRhZGF0YUIJCgdyZXF1ZXN0IlYKC0h0dHBIZWFkZXJzEjAKB2hlYWRlcnMYASABKAsyHy5lbnZveS5jb25maWcuY29yZS52My5IZWFkZXJNYXASFQoNZW5kX29mX3N0cmVhbRgDIAEoCCIvCghIdHRwQm9keRIMCgRib2R5GAEgASgMEhUKDWVuZF9vZl9zdHJlYW0YAiABKAgiQQoMSHR0cFRyYWlsZXJzEjEKCHRyYWlsZXJzGAEgASgLMh8uZW52b3kuY29uZmlnLmNvcmUudjMuSGVhZGVyTWFwIsQEChJQcm9jZXNzaW5nUmVzcG9uc2USRQoPcmVxdWVzdF9oZWFkZXJzGAEgASgLMiouZW52b3kuc2VydmljZS5leHRfcHJvYy52My5IZWFkZXJzUmVzcG9uc2VIABJGChByZXNwb25zZV9oZWFkZXJzGAIgASgLMiouZW52b3kuc2VydmljZS5leHRfcHJvYy52My5IZWFkZXJzUmVzcG9uc2VIABI/CgxyZXF1ZXN0X2JvZHkYAyABKAsyJy5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkJvZHlSZXNwb25zZUgAEkAKDXJlc3BvbnNlX2JvZHkYBCABKAsyJy5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkJvZHlSZXNwb25zZUgAEkcKEHJlcXVlc3RfdHJhaWxlcnMYBSABKAsyKy5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLlRyYWlsZXJzUmVzcG9uc2VIABJIChFyZXNwb25zZV90cmFpbGVycxgGIAEoCzIrLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuVHJhaWxlcnNSZXNwb25zZUgAEkoKEmltbWVkaWF0ZV9yZXNwb25zZRgHIAEoCzIsLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuSW1tZWRpYXRlUmVzcG9uc2VIABIxChBkeW5hbWljX21ldGFkYXRhGAggASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdEIKCghyZXNwb25zZSJOCg9IZWFkZXJzUmVzcG9uc2USOwoIcmVzcG9uc2UYASABKAsyKS5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkNvbW1vblJlc3BvbnNlIksKDEJvZHlSZXNwb25zZRI7CghyZXNwb25zZRgBIAEoCzIpLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuQ29tbW9uUmVzcG9uc2UiVgoQVHJhaWxlcnNSZXNwb25zZRJCCg9oZWFkZXJfbXV0YXRpb24YASABKAsyKS5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkhlYWRlck11dGF0aW9uIq8BCg5Db21tb25SZXNwb25zZRJCCg9oZWFkZXJfbXV0YXRpb24YAiABKAsyKS5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkhlYWRlck11dGF0aW9uEj4KDWJvZHlfbXV0YXRpb24YAyABKAsyJy5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkJvZHlNdXRhdGlvbhIZChFjbGVhcl9yb3V0ZV9jYWNoZRgFIAEoCCJmCg5IZWFkZXJNdXRhdGlvbhI8CgtzZXRfaGVhZGVycxgBIAMoCzInLmVudm95LmNvbmZpZy5jb3JlLnYzLkhlYWRlclZhbHVlT3B0aW9uEhYKDnJlbW92ZV9oZWFkZXJzGAIgAygJIo4BCgxCb2R5TXV0YXRpb24SDgoEYm9keRgBIAEoDEgAEhQKCmNsZWFyX2JvZHkYAiABKAhIABJMChFzdHJlYW1lZF9yZXNwb25zZRgDIAEoCzIvLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuU3RyZWFtZWRCb2R5UmVzcG9uc2VIAEIKCghtdXRhdGlvbiI7ChRTdHJlYW1lZEJvZHlSZXNwb25zZRIMCgRib2R5GAEgASgMEhUKDWVuZF9vZl9zdHJlYW0YAiABKAgiiAEKEUltbWVkaWF0ZVJlc3BvbnNlEikKBnN0YXR1cxgBIAEoCzIZLmVudm95LnR5cGUudjMuSHR0cFN0YXR1cxI6CgdoZWFkZXJzGAIgASgLMikuZW52b3kuc2VydmljZS5leHRfcHJvYy52My5IZWFkZXJNdXRhdGlvbhIMCgRib2R5GAMgASgMMn8KEUV4dGVybmFsUHJvY2Vzc29yEmoKB1Byb2Nlc3MSLC5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLlByb2Nlc3NpbmdSZXF1ZXN0Gi0uZW52b3kuc2VydmljZS5leHRfcHJvYy52My5Qcm9jZXNzaW5nUmVzcG9uc2UoATABYgZwcm90bzM", [file_envoy_config_core_v3_base, file_envoy_type_v3_http_status, file_google_protobuf_struct]);
+  fileDesc("CjJlbnZveS9zZXJ2aWNlL2V4dF9wcm9jL3YzL2V4dGVybmFsX3Byb2Nlc3Nvci5wcm90bxIZZW52b3kuc2VydmljZS5leHRfcHJvYy52MyKwBAoRUHJvY2Vzc2luZ1JlcXVlc3QSQQoPcmVxdWVzdF9oZWFkZXJzGAIgASgLMiYuZW52b3kuc2VydmljZS5leHRfcHJvYy52My5IdHRwSGVhZGVyc0gAEkIKEHJlc3BvbnNlX2hlYWRlcnMYAyABKAsyJi5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkh0dHBIZWFkZXJzSAASOwoMcmVxdWVzdF9ib2R5GAQgASgLMiMuZW52b3kuc2VydmljZS5leHRfcHJvYy52My5IdHRwQm9keUgAEjwKDXJlc3BvbnNlX2JvZHkYBSABKAsyIy5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkh0dHBCb2R5SAASQwoQcmVxdWVzdF90cmFpbGVycxgGIAEoCzInLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuSHR0cFRyYWlsZXJzSAASRAoRcmVzcG9uc2VfdHJhaWxlcnMYByABKAsyJy5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkh0dHBUcmFpbGVyc0gAEjgKEG1ldGFkYXRhX2NvbnRleHQYCCABKAsyHi5lbnZveS5jb25maWcuY29yZS52My5NZXRhZGF0YRJJCg9wcm90b2NvbF9jb25maWcYCyABKAsyMC5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLlByb3RvY29sQ29uZmlndXJhdGlvbkIJCgdyZXF1ZXN0Ik4KFVByb3RvY29sQ29uZmlndXJhdGlvbhIZChFyZXF1ZXN0X2JvZHlfbW9kZRgBIAEoBRIaChJyZXNwb25zZV9ib2R5X21vZGUYAiABKAUiVgoLSHR0cEhlYWRlcnMSMAoHaGVhZGVycxgBIAEoCzIfLmVudm95LmNvbmZpZy5jb3JlLnYzLkhlYWRlck1hcBIVCg1lbmRfb2Zfc3RyZWFtGAMgASgIIi8KCEh0dHBCb2R5EgwKBGJvZHkYASABKAwSFQoNZW5kX29mX3N0cmVhbRgCIAEoCCJBCgxIdHRwVHJhaWxlcnMSMQoIdHJhaWxlcnMYASABKAsyHy5lbnZveS5jb25maWcuY29yZS52My5IZWFkZXJNYXAixAQKElByb2Nlc3NpbmdSZXNwb25zZRJFCg9yZXF1ZXN0X2hlYWRlcnMYASABKAsyKi5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkhlYWRlcnNSZXNwb25zZUgAEkYKEHJlc3BvbnNlX2hlYWRlcnMYAiABKAsyKi5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkhlYWRlcnNSZXNwb25zZUgAEj8KDHJlcXVlc3RfYm9keRgDIAEoCzInLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuQm9keVJlc3BvbnNlSAASQAoNcmVzcG9uc2VfYm9keRgEIAEoCzInLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuQm9keVJlc3BvbnNlSAASRwoQcmVxdWVzdF90cmFpbGVycxgFIAEoCzIrLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuVHJhaWxlcnNSZXNwb25zZUgAEkgKEXJlc3BvbnNlX3RyYWlsZXJzGAYgASgLMisuZW52b3kuc2VydmljZS5leHRfcHJvYy52My5UcmFpbGVyc1Jlc3BvbnNlSAASSgoSaW1tZWRpYXRlX3Jlc3BvbnNlGAcgASgLMiwuZW52b3kuc2VydmljZS5leHRfcHJvYy52My5JbW1lZGlhdGVSZXNwb25zZUgAEjEKEGR5bmFtaWNfbWV0YWRhdGEYCCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0QgoKCHJlc3BvbnNlIk4KD0hlYWRlcnNSZXNwb25zZRI7CghyZXNwb25zZRgBIAEoCzIpLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuQ29tbW9uUmVzcG9uc2UiSwoMQm9keVJlc3BvbnNlEjsKCHJlc3BvbnNlGAEgASgLMikuZW52b3kuc2VydmljZS5leHRfcHJvYy52My5Db21tb25SZXNwb25zZSJWChBUcmFpbGVyc1Jlc3BvbnNlEkIKD2hlYWRlcl9tdXRhdGlvbhgBIAEoCzIpLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuSGVhZGVyTXV0YXRpb24irwEKDkNvbW1vblJlc3BvbnNlEkIKD2hlYWRlcl9tdXRhdGlvbhgCIAEoCzIpLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuSGVhZGVyTXV0YXRpb24SPgoNYm9keV9tdXRhdGlvbhgDIAEoCzInLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuQm9keU11dGF0aW9uEhkKEWNsZWFyX3JvdXRlX2NhY2hlGAUgASgIImYKDkhlYWRlck11dGF0aW9uEjwKC3NldF9oZWFkZXJzGAEgAygLMicuZW52b3kuY29uZmlnLmNvcmUudjMuSGVhZGVyVmFsdWVPcHRpb24SFgoOcmVtb3ZlX2hlYWRlcnMYAiADKAkijgEKDEJvZHlNdXRhdGlvbhIOCgRib2R5GAEgASgMSAASFAoKY2xlYXJfYm9keRgCIAEoCEgAEkwKEXN0cmVhbWVkX3Jlc3BvbnNlGAMgASgLMi8uZW52b3kuc2VydmljZS5leHRfcHJvYy52My5TdHJlYW1lZEJvZHlSZXNwb25zZUgAQgoKCG11dGF0aW9uIjsKFFN0cmVhbWVkQm9keVJlc3BvbnNlEgwKBGJvZHkYASABKAwSFQoNZW5kX29mX3N0cmVhbRgCIAEoCCKIAQoRSW1tZWRpYXRlUmVzcG9uc2USKQoGc3RhdHVzGAEgASgLMhkuZW52b3kudHlwZS52My5IdHRwU3RhdHVzEjoKB2hlYWRlcnMYAiABKAsyKS5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLkhlYWRlck11dGF0aW9uEgwKBGJvZHkYAyABKAwyfwoRRXh0ZXJuYWxQcm9jZXNzb3ISagoHUHJvY2VzcxIsLmVudm95LnNlcnZpY2UuZXh0X3Byb2MudjMuUHJvY2Vzc2luZ1JlcXVlc3QaLS5lbnZveS5zZXJ2aWNlLmV4dF9wcm9jLnYzLlByb2Nlc3NpbmdSZXNwb25zZSgBMAFiBnByb3RvMw", [file_envoy_config_core_v3_base, file_envoy_type_v3_http_status, file_google_protobuf_struct]);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.ProcessingRequest
@@ -69,6 +69,13 @@ export type ProcessingRequest = Message<"envoy.service.ext_proc.v3.ProcessingReq
    * @generated from field: envoy.config.core.v3.Metadata metadata_context = 8;
    */
   metadataContext?: Metadata | undefined;
+
+  /**
+   * In the first message of a stream only; older proxies send none.
+   *
+   * @generated from field: envoy.service.ext_proc.v3.ProtocolConfiguration protocol_config = 11;
+   */
+  protocolConfig?: ProtocolConfiguration | undefined;
 };
 
 /**
@@ -77,6 +84,31 @@ export type ProcessingRequest = Message<"envoy.service.ext_proc.v3.ProcessingReq
  */
 export const ProcessingRequestSchema: GenMessage<ProcessingRequest> = /*@__PURE__*/
   messageDesc(file_envoy_service_ext_proc_v3_external_processor, 0);
+
+/**
+ * How the proxy sends bodies and what it expects back. Of type BodySendMode there, whose values are NONE 0, STREAMED 1,
+ * BUFFERED 2, BUFFERED_PARTIAL 3, FULL_DUPLEX_STREAMED 4 and GRPC 5.
+ *
+ * @generated from message envoy.service.ext_proc.v3.ProtocolConfiguration
+ */
+export type ProtocolConfiguration = Message<"envoy.service.ext_proc.v3.ProtocolConfiguration"> & {
+  /**
+   * @generated from field: int32 request_body_mode = 1;
+   */
+  requestBodyMode: number;
+
+  /**
+   * @generated from field: int32 response_body_mode = 2;
+   */
+  responseBodyMode: number;
+};
+
+/**
+ * Describes the message envoy.service.ext_proc.v3.ProtocolConfiguration.
+ * Use `create(ProtocolConfigurationSchema)` to create a new message.
+ */
+export const ProtocolConfigurationSchema: GenMessage<ProtocolConfiguration> = /*@__PURE__*/
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 1);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.HttpHeaders
@@ -98,7 +130,7 @@ export type HttpHeaders = Message<"envoy.service.ext_proc.v3.HttpHeaders"> & {
  * Use `create(HttpHeadersSchema)` to create a new message.
  */
 export const HttpHeadersSchema: GenMessage<HttpHeaders> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 1);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 2);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.HttpBody
@@ -120,7 +152,7 @@ export type HttpBody = Message<"envoy.service.ext_proc.v3.HttpBody"> & {
  * Use `create(HttpBodySchema)` to create a new message.
  */
 export const HttpBodySchema: GenMessage<HttpBody> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 2);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 3);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.HttpTrailers
@@ -137,7 +169,7 @@ export type HttpTrailers = Message<"envoy.service.ext_proc.v3.HttpTrailers"> & {
  * Use `create(HttpTrailersSchema)` to create a new message.
  */
 export const HttpTrailersSchema: GenMessage<HttpTrailers> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 3);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 4);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.ProcessingResponse
@@ -201,7 +233,7 @@ export type ProcessingResponse = Message<"envoy.service.ext_proc.v3.ProcessingRe
  * Use `create(ProcessingResponseSchema)` to create a new message.
  */
 export const ProcessingResponseSchema: GenMessage<ProcessingResponse> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 4);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 5);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.HeadersResponse
@@ -218,7 +250,7 @@ export type HeadersResponse = Message<"envoy.service.ext_proc.v3.HeadersResponse
  * Use `create(HeadersResponseSchema)` to create a new message.
  */
 export const HeadersResponseSchema: GenMessage<HeadersResponse> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 5);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 6);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.BodyResponse
@@ -235,7 +267,7 @@ export type BodyResponse = Message<"envoy.service.ext_proc.v3.BodyResponse"> & {
  * Use `create(BodyResponseSchema)` to create a new message.
  */
 export const BodyResponseSchema: GenMessage<BodyResponse> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 6);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 7);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.TrailersResponse
@@ -252,7 +284,7 @@ export type TrailersResponse = Message<"envoy.service.ext_proc.v3.TrailersRespon
  * Use `create(TrailersResponseSchema)` to create a new message.
  */
 export const TrailersResponseSchema: GenMessage<TrailersResponse> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 7);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 8);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.CommonResponse
@@ -279,7 +311,7 @@ export type CommonResponse = Message<"envoy.service.ext_proc.v3.CommonResponse">
  * Use `create(CommonResponseSchema)` to create a new message.
  */
 export const CommonResponseSchema: GenMessage<CommonResponse> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 8);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 9);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.HeaderMutation
@@ -301,7 +333,7 @@ export type HeaderMutation = Message<"envoy.service.ext_proc.v3.HeaderMutation">
  * Use `create(HeaderMutationSchema)` to create a new message.
  */
 export const HeaderMutationSchema: GenMessage<HeaderMutation> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 9);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 10);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.BodyMutation
@@ -336,7 +368,7 @@ export type BodyMutation = Message<"envoy.service.ext_proc.v3.BodyMutation"> & {
  * Use `create(BodyMutationSchema)` to create a new message.
  */
 export const BodyMutationSchema: GenMessage<BodyMutation> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 10);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 11);
 
 /**
  * @generated from message envoy.service.ext_proc.v3.StreamedBodyResponse
@@ -358,7 +390,7 @@ export type StreamedBodyResponse = Message<"envoy.service.ext_proc.v3.StreamedBo
  * Use `create(StreamedBodyResponseSchema)` to create a new message.
  */
 export const StreamedBodyResponseSchema: GenMessage<StreamedBodyResponse> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 11);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 12);
 
 /**
  * Answers the client in place of the upstream.
@@ -387,7 +419,7 @@ export type ImmediateResponse = Message<"envoy.service.ext_proc.v3.ImmediateResp
  * Use `create(ImmediateResponseSchema)` to create a new message.
  */
 export const ImmediateResponseSchema: GenMessage<ImmediateResponse> = /*@__PURE__*/
-  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 12);
+  messageDesc(file_envoy_service_ext_proc_v3_external_processor, 13);
 
 /**
  * One stream for each HTTP request.
