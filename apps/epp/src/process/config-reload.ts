@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { LoadOutcome, PluginGraph } from "@pointsman/config";
 import { type Counter, errorText, type Logger, type MetricsRegistry, type Timers } from "@pointsman/core";
 import { FolderWatch } from "./folder-watch.ts";
 import type { Unreadable } from "./load-graph.ts";
+import { readConfigFile } from "./read-config-file.ts";
 
 export interface ConfigReloadOptions {
   readonly file: string;
@@ -59,7 +59,7 @@ export class ConfigReload {
     const { file, logger } = this.#options;
     let text: string;
     try {
-      text = await readFile(file, "utf8");
+      text = await readConfigFile(file);
     } catch (thrown: unknown) {
       // For the moment of a replacement there may be no file; a longer absence is told once.
       if (!this.#unreadable) {

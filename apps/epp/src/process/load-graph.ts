@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { type ConfigInput, type LoadOutcome, loadConfig, type PluginGraph } from "@pointsman/config";
 import {
@@ -12,6 +11,7 @@ import {
 } from "@pointsman/core";
 import type { Datastore } from "@pointsman/datastore";
 import { PluginRegistry } from "../registry/plugin-registry.ts";
+import { readConfigFile } from "./read-config-file.ts";
 
 export interface ConfigSource {
   readonly configFile: string;
@@ -62,7 +62,7 @@ dataLayer:
 async function readInput(source: ConfigSource): Promise<ConfigInput | Unreadable | undefined> {
   if (source.configFile !== "") {
     try {
-      const text = source.configFileText ?? (await readFile(source.configFile, "utf8"));
+      const text = source.configFileText ?? (await readConfigFile(source.configFile));
       return { text, file: source.configFile, baseDirectory: dirname(resolve(source.configFile)) };
     } catch (thrown: unknown) {
       return { unreadable: `--config-file: cannot read ${source.configFile}: ${errorText(thrown)}` };
