@@ -89,6 +89,10 @@ export class FieldReader {
 
   /** Checks a duration of zero or more. */
   checkDuration(entry: MapEntry | undefined, defaultText: string): void {
+    if (entry?.value.kind === "scalar" && typeof entry.value.value !== "string") {
+      this.wrongType(entry.value, 'a duration such as "30s"');
+      return;
+    }
     const stated = this.string(entry);
     if (stated === undefined) return;
     const milliseconds = parseDurationMs(stated.value);

@@ -107,6 +107,13 @@ describe("fields", () => {
     ]);
   });
 
+  test("a number in the place of a duration is told what a duration is: quotes would not make it one", async () => {
+    const outcome = await usualPlugins().load("dataLayer: {crossReplicaSyncInterval: 5}");
+    expect(outcome.problems.map(({ message, help }) => `${message}${help}`)).toContain(
+      'dataLayer.crossReplicaSyncInterval is 5; a duration such as "30s" is expected.',
+    );
+  });
+
   test("paths and places lead to the value", async () => {
     const outcome = await usualPlugins().load("schedulingProfiles:\n  - name: a\n    plugins:\n      - pluginRef: 7\n");
     expect(outcome.problems).toMatchObject([
@@ -223,6 +230,7 @@ describe("flow control without its gate", () => {
     ["{priorityBands: [{priority: 0}, {}]}", "1:46 BAD_VALUE"],
     ["{priorityBands: [{priority: 1.5}]}", "1:42 BAD_VALUE"],
     ["{priorityBands: [{priority: high}]}", "1:42 WRONG_TYPE"],
+    ["{priorityBands: [{priority: 0}, {priority: high}]}", "1:57 WRONG_TYPE"],
     ["{priorityBands: [{maxRequests: -5, prio: 1}]}", "1:45 BAD_VALUE,1:49 UNKNOWN_FIELD"],
     ["{defaultPriorityBand: {maxBytes: 1k}, defaultNegativePriorityBand: {maxBytes: x}}", "1:92 BAD_VALUE"],
     ["{priorityBands: [5]}", "1:31 WRONG_TYPE"],

@@ -71,6 +71,8 @@ function checkBand(
   read.string(fields.get("fairnessPolicyRef"));
   read.string(fields.get("orderingPolicyRef"));
   const stated = read.integer(fields.get("priority"));
+  // A value that was reported says no priority.
+  if (stated === undefined && fields.has("priority")) return;
   const priority = stated?.value ?? 0;
   if (priorities?.has(priority) === true) {
     problems.add(
@@ -80,5 +82,5 @@ function checkBand(
       "Give each band its own priority; without one it is 0.",
     );
   }
-  if (stated !== undefined || !fields.has("priority")) priorities?.add(priority);
+  priorities?.add(priority);
 }
