@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { ExtProcStream, endAll, modelServer, pickerFlags, startPicker, temporaryFolder } from "./picker.ts";
 
@@ -60,6 +60,13 @@ test("a file at the path stops the start and stays as it is", async () => {
     `--ext-proc-socket=${path}: cannot listen: what is there is no socket`,
   );
   expect(readFileSync(path, "utf8")).toBe("mine");
+});
+
+test("a path in a folder that is not there stops the start and names the folder", async () => {
+  const path = join(temporaryFolder(), "missing", "ext-proc.sock");
+  await expect(startPicker([...pickerFlags(await idleServer()), "--ext-proc-socket", path])).rejects.toThrow(
+    `--ext-proc-socket=${path}: cannot listen: there is no folder ${dirname(path)}`,
+  );
 });
 
 test("a Unix socket of a running process stops the start and goes on serving", async () => {

@@ -1,13 +1,17 @@
-import { lstatSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, rmSync } from "node:fs";
 import { connect } from "node:net";
+import { dirname } from "node:path";
 
 /**
  * Makes way for a Unix socket: removes one that a process left behind when it was killed. Rejects when a server listens
- * there, or when what is there is no socket.
+ * there, when what is there is no socket, and when there is no folder for one, which Node calls a lack of permission.
  */
 export async function freeSocketPath(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return;
+  if (found === undefined) {
+    if (!existsSync(dirname(path))) throw new Error(`there is no folder ${dirname(path)}`);
+    return;
+  }
   if (!found.isSocket()) throw new Error("what is there is no socket; remove it or give another path");
   if (await isServed(path)) throw new Error("another process listens there");
   rmSync(path, { force: true });
