@@ -45,6 +45,9 @@ const localCodes: ReadonlySet<string> = new Set([
   "ERR_INVALID_ARG_VALUE",
 ]);
 
+/** Node's advice to those who start Node themselves. */
+const nodeAdvice = /; if the root CA is installed locally.*/s;
+
 const maxReasonLength = 300;
 
 /** Makes text from outside fit for a log line: printable, at most 300 characters. */
@@ -57,7 +60,8 @@ export function printable(text: string): string {
 /** Tells what kind of failure an error of the HTTP client is. `answered`: the head of an answer had arrived before. */
 export function failureOf(error: unknown, answered: boolean): PollFailure {
   const code = codeOf(error);
-  const text = error instanceof Error && error.message !== "" ? error.message : String(code ?? error);
+  const text =
+    error instanceof Error && error.message !== "" ? error.message.replace(nodeAdvice, "") : String(code ?? error);
   const reason = printable(code === undefined || text.includes(code) ? text : `${text} (${code})`);
   if (answered) return new PollFailure("bad-answer", `the answer broke off: ${reason}`);
   if (code !== undefined && unreachableCodes.has(code)) return new PollFailure("unreachable", reason);
