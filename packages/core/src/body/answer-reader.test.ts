@@ -228,6 +228,8 @@ describe("the model's name in answers", () => {
     ["no text", '{"model":null,"model":5,"model":["org/base-8b"],"model":{"model":"org/base-8b"}}'],
     ["behind a text", `hello {"model":${from}}`],
     ["a longer name than any way to write it", `{"model":"${"x".repeat(500)}","a":${from}}`],
+    ["a key with a bad escape", `{"mod\\q":${from},"mod\\u00zz":${from},"mode\\u006":${from}}`],
+    ["a name with a bad escape", '{"model":"org\\qbase-8b","model":"org\\u00zzbase-8b"}'],
     ["not ended", '{"model":"org/base-8b'],
     ["ended in an escape", '{"model":"org/base-8b\\'],
   ])("stays: %s", (_name, given) => {

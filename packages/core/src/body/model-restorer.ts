@@ -1,3 +1,6 @@
+import { scanJson, stringValue } from "../json/index.ts";
+import { keyEquals } from "../json/key-equals.ts";
+
 /** Most bytes that one UTF-16 unit takes in a JSON string, as \u and four digits. */
 const mostBytesPerUnit = 6;
 
@@ -193,7 +196,8 @@ export class ModelRestorer {
   #isFrom(): boolean {
     const text = this.#name.subarray(1, this.#nameLength - 1);
     if (!text.includes(0x5c)) return this.#fromBytes.equals(text);
-    return decoded(text) === this.#from;
+    const name = scanJson(this.#name.subarray(0, this.#nameLength));
+    return name.ok && stringValue(name.root) === this.#from;
   }
 
   #endLine(): void {
@@ -355,21 +359,6 @@ export class ModelRestorer {
 
   #keyIs(key: string): boolean {
     const length = this.#keyLength;
-    if (length > this.#key.length || length < key.length) return false;
-    for (let i = 0; i < key.length; i++) {
-      const byte = this.#key[i];
-      if (byte === 0x5c) return decoded(this.#key.subarray(0, length)) === key;
-      if (byte !== key.charCodeAt(i)) return false;
-    }
-    return length === key.length;
-  }
-}
-
-/** Decodes the inside of a JSON string. Missing values: undefined when it is none. */
-function decoded(bytes: Uint8Array): string | undefined {
-  try {
-    return String(JSON.parse(`"${Buffer.from(bytes).toString()}"`));
-  } catch {
-    return undefined;
+    return length <= this.#key.length && keyEquals(this.#key, 0, length, key);
   }
 }

@@ -134,7 +134,7 @@ function skipCleanBlocks(words: Int32Array, from: number, wordEnd: number): numb
 }
 
 /** Returns how many bytes the escape at `index` takes, 0 when it is none or is cut off. */
-function escapeLength(bytes: Uint8Array, index: number): number {
+export function escapeLength(bytes: Uint8Array, index: number): number {
   const end = bytes.length;
   if (index + 1 >= end) return 0;
   const letter = bytes[index + 1]!;

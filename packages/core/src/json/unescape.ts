@@ -121,6 +121,11 @@ function unicodeEscapeAt(bytes: Uint8Array, index: number): number {
   return (0xfffd << 4) | 6;
 }
 
+/** Reads the UTF-16 unit that the checked escape at `index` stands for. */
+export function escapedUnit(bytes: Uint8Array, index: number): number {
+  return SIMPLE_ESCAPES[bytes[index + 1]!]! || hexUnit(bytes, index + 2);
+}
+
 function hexUnit(bytes: Uint8Array, index: number): number {
   return (
     (hexDigit(bytes[index]!) << 12) |
