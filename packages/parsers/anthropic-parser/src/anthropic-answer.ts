@@ -4,7 +4,7 @@ import { get, type JsonValue } from "@pointsman/core/json";
 
 /**
  * Answers of the Anthropic API. A stream tells what the prompt took in `message_start`, and what the answer took so far
- * in each `message_delta`.
+ * in each `message_delta`. Engines that do not know the prompt at the start report 0 there, and tell it in the delta.
  */
 export const anthropicAnswer: AnswerFormat = {
   answerUsage(answer) {
@@ -24,8 +24,9 @@ export const anthropicAnswer: AnswerFormat = {
     if (isString(type, "message_delta")) {
       const usage = get(event, "usage");
       if (usage?.kind !== "object") return before;
+      const promptTokens = countOf(usage, "input_tokens") || before?.promptTokens;
       const completionTokens = countOf(usage, "output_tokens") ?? before?.completionTokens;
-      return withTotal(before?.promptTokens, completionTokens, before?.cachedTokens);
+      return withTotal(promptTokens, completionTokens, cachedOf(usage) || before?.cachedTokens);
     }
     return before;
   },

@@ -360,6 +360,11 @@ function read(pieces: readonly string[], streaming: boolean, restore?: typeof re
 }
 
 describe("usage", () => {
+  const endWith = (more: string): string => end.replace('"usage":{', `"usage":{${more},`);
+  const lateEnd = endWith('"input_tokens":31,"cache_read_input_tokens":8');
+  const nullEnd = endWith('"input_tokens":null,"cache_read_input_tokens":null');
+  const zeroEnd = endWith('"input_tokens":0,"cache_read_input_tokens":0');
+
   test.each<[string, string, Usage | undefined]>([
     ["both halves", '{"input_tokens":7,"output_tokens":10}', counts(7, 10, 17)],
     ["cached", '{"input_tokens":7,"output_tokens":0,"cache_read_input_tokens":4}', counts(7, 0, 7, 4)],
@@ -378,6 +383,9 @@ describe("usage", () => {
     ["the start alone", start, counts(25, undefined, 25, 16)],
     ["the delta alone", end, counts(undefined, 15, 15)],
     ["a delta that counts on", start + end.replace("15", "9") + end, counts(25, 15, 40, 16)],
+    ["a prompt that the delta tells", start.replace("25", "0").replace("16", "0") + lateEnd, counts(31, 15, 46, 8)],
+    ["a delta without the prompt's counts", start + nullEnd, counts(25, 15, 40, 16)],
+    ["a delta that reports no prompt", start + zeroEnd, counts(25, 15, 40, 16)],
     ["a null usage later", `${start + end}data: {"type":"message_delta","usage":null}\n\n`, counts(25, 15, 40, 16)],
     ["usage in other events", 'data: {"type":"ping","usage":{"input_tokens":5}}\n\n', undefined],
     ["usage outside the message", 'data: {"type":"message_start","usage":{"input_tokens":5}}\n\n', undefined],
@@ -415,7 +423,10 @@ test("random streams, cut at random, give the same usage and bytes", () => {
         usage: fc.record({ input_tokens: count, cache_read_input_tokens: count }, { requiredKeys: [] }),
       }),
     }),
-    fc.record({ type: fc.constant("message_delta"), usage: fc.record({ output_tokens: count }) }),
+    fc.record({
+      type: fc.constant("message_delta"),
+      usage: fc.record({ output_tokens: count, input_tokens: count }, { requiredKeys: ["output_tokens"] }),
+    }),
     fc.record({
       type: fc.constant("content_block_delta"),
       delta: fc.record({ text: fc.string({ unit: "grapheme" }) }),
@@ -441,7 +452,10 @@ test("random streams, cut at random, give the same usage and bytes", () => {
       let output: number | undefined;
       for (const each of events) {
         if ("message" in each) input = each.message.usage.input_tokens ?? input;
-        if ("usage" in each) output = each.usage.output_tokens;
+        if ("usage" in each) {
+          output = each.usage.output_tokens;
+          input = each.usage.input_tokens || input;
+        }
       }
       expect(reading.usage?.promptTokens).toBe(input);
       expect(reading.usage?.completionTokens).toBe(output);
