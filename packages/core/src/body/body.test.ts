@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { elements, get } from "../json/index.ts";
 import { firstLimit } from "./first-limit.ts";
+import { isString } from "./json-checks.ts";
 import { listPrompt } from "./list-prompt.ts";
 import { maxPromptParts, tooManyParts } from "./prompt.ts";
 import { replaceModel } from "./replace-model.ts";
@@ -146,4 +147,24 @@ test.each([
   const root = scanBody(Buffer.from(body));
   if (typeof root === "string") throw new Error(root);
   expect(Buffer.concat(replaceModel(root, "new")).toString()).toBe(expected);
+});
+
+test.each<[string, boolean]>([
+  ['"image_url"', true],
+  ['"\\u0069mage\\u005Furl"', true],
+  ['"image_ur\\u006c"', true],
+  ['"image_ur"', false],
+  ['"image_urls"', false],
+  ['"\\u0069mage_urls"', false],
+  ['"image_ur\\u006d"', false],
+  ['"image_ur\\n"', false],
+  ['""', false],
+  ["null", false],
+  ["[]", false],
+])("isString compares what a string says, however it is written: %s", (text, expected) => {
+  expect(isString(fieldOf(text), "image_url")).toBe(expected);
+});
+
+test("isString knows no value that is missing", () => {
+  expect(isString(undefined, "")).toBe(false);
 });
