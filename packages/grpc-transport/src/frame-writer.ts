@@ -15,14 +15,16 @@ export class FrameWriter {
   readonly #pool: SlabPool;
   readonly #onProgress: () => void;
   #slab: Buffer | undefined;
-  /** Slabs that are full, and still being written. */
+  /** Slabs that are full and still being written, and the number of the write that takes the last of each. */
   readonly #full: Buffer[] = [];
+  readonly #fullUntil: number[] = [];
   #from = 0;
   #fill = 0;
   readonly #pieces: Uint8Array[] = [];
   #pieceBytes = 0;
-  /** Writes that the socket has not finished. */
-  #writing = 0;
+  /** Writes that were handed to the socket, and those that it has finished, which it does in order. */
+  #begun = 0;
+  #finished = 0;
   #firstBlock = true;
   /** The DATA frame that ends at `#fill`, which a message of the same stream may extend. */
   #openData = 0;
@@ -42,7 +44,7 @@ export class FrameWriter {
   }
 
   get isWriting(): boolean {
-    return this.#writing > 0;
+    return this.#begun > this.#finished;
   }
 
   headers(streamId: number, block: Buffer, endStream: boolean): void {
@@ -147,7 +149,7 @@ export class FrameWriter {
     if (length === 0) return;
     const socket = this.#socket;
     if (!socket.destroyed && socket.writable) {
-      this.#writing++;
+      this.#begun++;
       if (length === 1) socket.write(this.#pieces[0]!, this.#onWritten);
       else {
         socket.cork();
@@ -161,25 +163,27 @@ export class FrameWriter {
   }
 
   #written(error: Error | undefined): void {
-    this.#writing--;
+    this.#finished++;
     if (error !== undefined) {
       // What becomes of the bytes is not known: the slabs are not used again.
       this.#full.length = 0;
+      this.#fullUntil.length = 0;
       this.#slab = undefined;
       this.#from = 0;
       this.#fill = 0;
       this.#openData = 0;
       return;
     }
-    if (this.#writing === 0 && this.#pieces.length === 0) {
-      for (const slab of this.#full) this.#pool.give(slab);
-      this.#full.length = 0;
-      if (this.#slab !== undefined && this.#from === this.#fill) {
-        this.#pool.give(this.#slab);
-        this.#slab = undefined;
-        this.#from = 0;
-        this.#fill = 0;
-      }
+    // A peer that is busy and slow may never let all writes be finished at once.
+    while (this.#full.length > 0 && this.#fullUntil[0]! <= this.#finished) {
+      this.#pool.give(this.#full.shift()!);
+      this.#fullUntil.shift();
+    }
+    if (!this.isWriting && this.#slab !== undefined && this.#pieces.length === 0 && this.#from === this.#fill) {
+      this.#pool.give(this.#slab);
+      this.#slab = undefined;
+      this.#from = 0;
+      this.#fill = 0;
     }
     this.#onProgress();
   }
@@ -210,7 +214,10 @@ export class FrameWriter {
     const slab = this.#slab;
     if (slab !== undefined && slabBytes - this.#fill >= count) return slab;
     this.#seal();
-    if (slab !== undefined) this.#full.push(slab);
+    if (slab !== undefined) {
+      this.#full.push(slab);
+      this.#fullUntil.push(this.#pieces.length > 0 ? this.#begun + 1 : this.#begun);
+    }
     this.#from = 0;
     this.#fill = 0;
     this.#slab = this.#pool.take();
