@@ -49,7 +49,7 @@ class SocketServer implements Http2Server, ConnectionContext {
   readonly #connections = new Set<Http2Connection>();
   #looking: NodeJS.Timeout | undefined;
   #isDraining = false;
-  #whenEmpty: (() => void) | undefined;
+  readonly #whenEmpty: (() => void)[] = [];
 
   readonly methods: RpcServerOptions["methods"];
   readonly maxReceiveBytes: number;
@@ -112,14 +112,12 @@ class SocketServer implements Http2Server, ConnectionContext {
     this.#isDraining = true;
     this.#server.close();
     for (const connection of [...this.#connections]) connection.drain();
-    const empty = new Promise<void>((resolve) => {
-      this.#whenEmpty = resolve;
-    });
     if (this.#connections.size > 0) {
+      const empty = new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
       const timer = setTimeout(() => {
         const status = { code: rpcStatus.unavailable, message: "server is shutting down" };
         for (const connection of [...this.#connections]) connection.endAll(status);
-        setTimeout(() => this.#whenEmpty?.(), 100);
+        setTimeout(() => this.#empty(), 100);
       }, timeoutMs);
       await empty;
       clearTimeout(timer);
@@ -134,7 +132,7 @@ class SocketServer implements Http2Server, ConnectionContext {
     for (const connection of [...this.#connections]) connection.destroy();
     for (const socket of [...this.#sockets]) socket.destroy();
     this.deadlines.clear();
-    this.#whenEmpty?.();
+    this.#empty();
   }
 
   reloadTls(tls: RpcTls): void {
@@ -173,7 +171,12 @@ class SocketServer implements Http2Server, ConnectionContext {
 
   connectionClosed(connection: Http2Connection): void {
     this.#connections.delete(connection);
-    if (this.#connections.size === 0) this.#whenEmpty?.();
+    if (this.#connections.size === 0) this.#empty();
+  }
+
+  /** Nothing is left to wait for: each drain that waits goes on. */
+  #empty(): void {
+    for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 
   #accept(open: ReadSocket, accepted: Socket): void {

@@ -289,6 +289,15 @@ describe.each(transports)("%s", (_name, create) => {
     await service.until(() => service.cancelled === 1);
   });
 
+  test("a drain that is asked for again ends with the one before", async () => {
+    const { service, server, port } = await serve();
+    new Call(clientOf(port), silentPath).send("a");
+    await service.until(() => service.messages === 1);
+    await Promise.all([server.drain(50), server.drain(10_000)]);
+    await server.drain(10_000);
+    await service.until(() => service.cancelled === 1);
+  });
+
   test("a stop ends everything at once", async () => {
     const { service, server, port } = await serve();
     const call = new Call(clientOf(port), silentPath).send("a");
