@@ -91,6 +91,12 @@ test.each<[string, Partial<Http2Limits>, Buffer, Http2Violation]>([
   ["PING", { pingBurst: 50, pingsPerSecond: 0 }, frameBytes(6, 0, 0, Buffer.alloc(8)), "ping-flood"],
   ["empty DATA", { idleFrameBurst: 50, idleFramesPerSecond: 0 }, dataBytes(1, Buffer.alloc(0)), "idle-frame-flood"],
   [
+    "DATA of padding",
+    { idleFrameBurst: 50, idleFramesPerSecond: 0 },
+    frameBytes(frameType.data, frameFlag.padded, 1, Buffer.from([2, 0, 0])),
+    "idle-frame-flood",
+  ],
+  [
     "PRIORITY",
     { idleFrameBurst: 50, idleFramesPerSecond: 0 },
     frameBytes(2, 0, 9, Buffer.alloc(5)),

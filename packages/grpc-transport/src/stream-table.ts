@@ -54,6 +54,8 @@ export class StreamTable {
   /** The call of the DATA frame that is being read; undefined to drop its bytes. */
   #dataCall: Http2Call | undefined;
   #dataEnds = false;
+  /** The DATA frame that is being read has bytes beside padding, or is counted as one without. */
+  #dataCounts = false;
 
   constructor(context: ConnectionContext, host: StreamHost, writer: FrameWriter, guard: FloodGuard) {
     const { maxSocketBacklogBytes, maxHeaderListBytes, maxPartialMessageBytes } = context.limits;
@@ -276,6 +278,7 @@ export class StreamTable {
   dataStart(endStream: boolean, streamId: number, frameBytes: number): void {
     this.#dataCall = undefined;
     this.#dataEnds = endStream;
+    this.#dataCounts = frameBytes === 0;
     if (frameBytes === 0 && !this.#dataEnds && !this.#host.idleFrame()) return;
     const call = this.#calls.get(streamId);
     if (call === undefined) {
@@ -298,6 +301,7 @@ export class StreamTable {
   dataBytes(bytes: Buffer, start: number, end: number): void {
     const call = this.#dataCall;
     if (call === undefined) return;
+    this.#dataCounts = true;
     if (call.contentLeftBytes !== undefined) {
       call.contentLeftBytes -= end - start;
       if (call.contentLeftBytes < 0) {
@@ -312,6 +316,8 @@ export class StreamTable {
     const call = this.#dataCall;
     this.#dataCall = undefined;
     if (call === undefined || !this.#calls.has(call.id)) return;
+    // A frame of padding is as idle as an empty one.
+    if (!this.#dataCounts && !this.#dataEnds && !this.#host.idleFrame()) return;
     if (this.#dataEnds) this.#remoteEnd(call);
     else this.#credit(call);
   }
