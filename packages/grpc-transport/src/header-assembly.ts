@@ -1,4 +1,4 @@
-import { frameFlag } from "./http2-protocol.ts";
+import { errorCode, frameFlag } from "./http2-protocol.ts";
 
 /** Puts a header block together from HEADERS and its CONTINUATION frames. */
 export class HeaderAssembly {
@@ -25,28 +25,29 @@ export class HeaderAssembly {
   }
 
   /**
-   * A HEADERS frame. The block's part is `bytes[start..end)` of this object afterwards; false when padding or priority do
-   * not fit in the frame.
+   * A HEADERS frame. The block's part is `bytes[start..end)` of this object afterwards. Gives the error code of a frame in
+   * which padding or priority do not fit. Source: RFC 9113 sections 4.2 and 6.2.
    */
-  headers(flags: number, streamId: number, bytes: Buffer, start: number, end: number): boolean {
+  headers(flags: number, streamId: number, bytes: Buffer, start: number, end: number): number | undefined {
     let from = start;
     let to = end;
     if ((flags & frameFlag.padded) !== 0) {
-      if (from >= to) return false;
+      if (from >= to) return errorCode.frameSizeError;
       to -= bytes[from++]!;
     }
     this.selfDependent = false;
     if ((flags & frameFlag.priority) !== 0) {
-      if (to - from < 5) return false;
+      if (end - from < 5) return errorCode.frameSizeError;
+      if (to - from < 5) return errorCode.protocolError;
       this.selfDependent = (bytes.readUInt32BE(from) & 0x7fffffff) === streamId;
       from += 5;
     }
-    if (from > to) return false;
+    if (from > to) return errorCode.protocolError;
     this.endStream = (flags & frameFlag.endStream) !== 0;
     this.bytes = bytes;
     this.start = from;
     this.end = to;
-    return true;
+    return undefined;
   }
 
   /** Keeps the block of the last {@link headers} until its last CONTINUATION. */

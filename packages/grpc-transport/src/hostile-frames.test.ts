@@ -89,6 +89,15 @@ test.each<[string, Buffer, number, Http2Violation]>([
   ["DATA padding over its frame", Buffer.concat([open, padded(0, 9, 8)]), errorCode.protocolError, "frame-protocol"],
   ["padded DATA of 0 bytes", Buffer.concat([open, frameBytes(0, 8, 1)]), errorCode.frameSizeError, "frame-size"],
   ["HEADERS padding over its frame", padded(1, 9, 8), errorCode.protocolError, "frame-protocol"],
+  ["padded HEADERS of 0 bytes", frameBytes(1, 0xc, 1), errorCode.frameSizeError, "frame-size"],
+  ["HEADERS too short for its priority", frameBytes(1, 0x24, 1, Buffer.alloc(4)), 6, "frame-size"],
+  ["padded HEADERS too short for its priority", frameBytes(1, 0x2c, 1, Buffer.alloc(5)), 6, "frame-size"],
+  [
+    "HEADERS padding over its priority",
+    frameBytes(1, 0x2c, 1, Buffer.from([1, 0, 0, 0, 3, 1])),
+    errorCode.protocolError,
+    "frame-protocol",
+  ],
   ["a bad header block", headersBytes(1, Buffer.from([0x80])), errorCode.compressionError, "header-compression"],
   ["PRIORITY on stream 0", frameBytes(2, 0, 0, Buffer.alloc(5)), errorCode.protocolError, "frame-protocol"],
 ])("%s ends the connection", async (_what, bytes, code, violation) => {

@@ -258,8 +258,10 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
       this.connectionError(errorCode.protocolError, "stream-id", `HEADERS on stream ${streamId}`);
       return;
     }
-    if (!this.#block.headers(flags, streamId, bytes, start, end)) {
-      this.#protocolError("HEADERS with padding longer than its frame");
+    const problem = this.#block.headers(flags, streamId, bytes, start, end);
+    if (problem !== undefined) {
+      if (problem === errorCode.frameSizeError) this.#wrongSize("HEADERS");
+      else this.#protocolError("HEADERS with padding longer than its frame");
       return;
     }
     if ((flags & frameFlag.endHeaders) === 0) this.#block.keep(streamId, this.#context.clock());
