@@ -54,6 +54,8 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
   #isClosing = false;
   #isClosed = false;
   #draining: "no" | "announced" | "final" = "no";
+  /** The last stream that a GOAWAY named. */
+  #goawayId = maxWindowBytes;
   readonly #flushLater = (): void => {
     this.#flushScheduled = false;
     this.#flush();
@@ -121,7 +123,7 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
     if (this.#draining !== "announced" || this.#isClosing) return;
     this.#draining = "final";
     this.#streams.refusesNew = true;
-    this.#writer.goaway(this.#streams.lastId, errorCode.noError, "");
+    this.#goaway(errorCode.noError, "");
     if (this.#streams.size === 0) this.#close();
     this.#flush();
   }
@@ -129,7 +131,7 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
   /** Ends the open RPCs with a status and closes. */
   endAll(status: RpcEnd): void {
     if (this.#isClosing) return;
-    this.#writer.goaway(this.#streams.lastId, errorCode.noError, "");
+    this.#goaway(errorCode.noError, "");
     this.#streams.failAll(status);
     this.#close();
   }
@@ -158,7 +160,7 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
   connectionError(code: number, violation: Http2Violation, text: string): void {
     if (this.#isClosing) return;
     this.#context.violation(violation);
-    this.#writer.goaway(this.#streams.lastId, code, text);
+    this.#goaway(code, text);
     this.#close();
   }
 
@@ -350,6 +352,12 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
   }
 
   // ---- socket
+
+  /** A later GOAWAY never names a later stream: the peer may have sent those it was told of elsewhere. */
+  #goaway(code: number, text: string): void {
+    this.#goawayId = Math.min(this.#goawayId, this.#streams.lastId);
+    this.#writer.goaway(this.#goawayId, code, text);
+  }
 
   #read(bytes: Buffer, end: number): void {
     if (this.#isClosing) return;

@@ -7,6 +7,7 @@ import {
   grpcMessage,
   headersBytes,
   number32,
+  type RawFrame,
   requestBlock,
   settingsBytes,
 } from "../test/raw-http2-client.ts";
@@ -239,6 +240,27 @@ test("a drain says GOAWAY twice, refuses later streams, and closes after the ope
   expect((await client.trailers(1))["grpc-status"]).toBe("0");
   await client.closed();
   await drained;
+});
+
+test("no GOAWAY names a later stream than the one before", async () => {
+  const server = await serve();
+  const client = await server.client();
+  client.send(headersBytes(1, requestBlock(silentPath)));
+  await client.settle();
+  void server.server.drain(10_000);
+  const isQuestion = (frame: RawFrame): boolean => frame.type === frameType.ping && frame.flags === 0;
+  const question = (await client.until("PING", (all) => all.some(isQuestion))).find(isQuestion)!;
+  client.send(frameBytes(frameType.ping, frameFlag.ack, 0, question.payload));
+  client.send(headersBytes(7, requestBlock(echoPath)));
+  expect(await client.resetCode(7)).toBe(errorCode.refusedStream);
+  client.send(frameBytes(frameType.ping, 0, 1, Buffer.alloc(8)));
+  await client.closed();
+  const goaways = client.frames.filter((frame) => frame.type === frameType.goaway);
+  expect(goaways.map(({ payload }) => [payload.readUInt32BE(0), payload.readUInt32BE(4)])).toEqual([
+    [maxWindowBytes, errorCode.noError],
+    [1, errorCode.noError],
+    [1, errorCode.protocolError],
+  ]);
 });
 
 test("what is open when a drain ends gets UNAVAILABLE", async () => {
