@@ -5,6 +5,8 @@ export interface Watched {
   readonly isGreeted: boolean;
   /** When an incomplete header block began. */
   readonly headerBlockSinceMs: number | undefined;
+  /** What stands for a frame other than DATA of which a part has come. */
+  readonly unfinishedFrame: object | undefined;
   readonly isWriting: boolean;
   readonly isPaused: boolean;
   sendKeepalive(): void;
@@ -25,6 +27,10 @@ export class ConnectionWatch {
   readonly #keepalive: Http2Keepalive;
   readonly #openedMs: number;
   #readMs: number;
+  /** When the connection was last seen paused. */
+  #pausedMs: number;
+  #frame: object | undefined;
+  #frameSinceMs = 0;
   #writtenMs: number;
   #pingMs: number | undefined;
   #noticeMs: number | undefined;
@@ -37,6 +43,7 @@ export class ConnectionWatch {
     this.#keepalive = keepalive;
     this.#openedMs = nowMs;
     this.#readMs = nowMs;
+    this.#pausedMs = nowMs;
     this.#writtenMs = nowMs;
   }
 
@@ -72,12 +79,12 @@ export class ConnectionWatch {
       if (nowMs >= this.#destroyMs) connection.destroy();
       return;
     }
-    const { headerTimeoutMs } = this.#limits;
-    const blockSinceMs = connection.headerBlockSinceMs;
-    if (
-      (!connection.isGreeted && nowMs - this.#openedMs >= headerTimeoutMs) ||
-      (blockSinceMs !== undefined && nowMs - blockSinceMs >= headerTimeoutMs)
-    ) {
+    // Nothing is read while the socket is paused: then the write tells whether the peer lives.
+    if (connection.isPaused) {
+      this.#readMs = nowMs;
+      this.#pausedMs = nowMs;
+    }
+    if (this.#isHeaderLate(connection, nowMs)) {
       connection.timedOut("header-timeout");
       return;
     }
@@ -89,13 +96,27 @@ export class ConnectionWatch {
       connection.timedOut("write-stalled");
       return;
     }
-    // Nothing is read while the socket is paused: then the write tells whether the peer lives.
-    if (connection.isPaused) this.#readMs = nowMs;
     if (this.#pingMs !== undefined) {
       if (nowMs - this.#pingMs >= this.#keepalive.timeoutMs) connection.timedOut("keepalive-timeout");
     } else if (nowMs - this.#readMs >= this.#keepalive.intervalMs) {
       this.#pingMs = nowMs;
       connection.sendKeepalive();
     }
+  }
+
+  #isHeaderLate(connection: Watched, nowMs: number): boolean {
+    const { headerTimeoutMs } = this.#limits;
+    if (!connection.isGreeted) return nowMs - this.#openedMs >= headerTimeoutMs;
+    const frame = connection.unfinishedFrame;
+    if (frame !== this.#frame) {
+      this.#frame = frame;
+      this.#frameSinceMs = nowMs;
+    }
+    let sinceMs = connection.headerBlockSinceMs;
+    if (sinceMs === undefined) {
+      if (frame === undefined) return false;
+      sinceMs = this.#frameSinceMs;
+    }
+    return nowMs - Math.max(sinceMs, this.#pausedMs) >= headerTimeoutMs;
   }
 }

@@ -43,6 +43,11 @@ export class FrameReader {
     return this.#prefaceRead === clientPreface.length;
   }
 
+  /** A frame other than DATA that has not come whole: another object for each frame. */
+  get unfinished(): object | undefined {
+    return this.#payload;
+  }
+
   /** Takes `chunk[0..end)`. */
   read(chunk: Buffer, end: number): void {
     let at = 0;

@@ -104,6 +104,10 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
     return this.#block.streamId === 0 ? undefined : this.#block.sinceMs;
   }
 
+  get unfinishedFrame(): object | undefined {
+    return this.#reader.unfinished;
+  }
+
   /** Checks the times of the connection. */
   look(nowMs: number): void {
     this.#watch.look(this, nowMs);

@@ -277,6 +277,7 @@ test.each([
   ["nothing", Buffer.alloc(0)],
   ["half of the preface", clientPreface.subarray(0, 10)],
   ["no SETTINGS", clientPreface],
+  ["half of a HEADERS frame", Buffer.concat([greeting(0), headersBytes(1, requestBlock(echoPath)).subarray(0, 30)])],
   ["half of a header block", Buffer.concat([greeting(0), frameBytes(frameType.headers, 0, 1, requestBlock(echoPath))])],
 ])("a client that sends %s is dropped after a time", async (_what, bytes) => {
   const server = await serve({ limits: { headerTimeoutMs: 100 } });
