@@ -28,6 +28,7 @@ test("holds what a Map would hold, however streams come and go", () => {
         expect(table.size).toBe(map.size);
       }
       expect(table.values()).toEqual([...map.values()].sort((a, b) => a.id - b.id));
+      expect(new Set(table.inAnyOrder())).toEqual(new Set(map.values()));
       for (const id of map.keys()) expect(table.get(id)).toBe(map.get(id));
       table.clear();
       expect([table.size, table.values(), table.has(1)]).toEqual([0, [], false]);

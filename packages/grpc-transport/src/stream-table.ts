@@ -83,7 +83,7 @@ export class StreamTable {
 
   /** The peer's new window for streams; false when it makes one too large. */
   initialWindow(byteCount: number): boolean {
-    return this.scheduler.initialWindow(byteCount, this.#calls.values());
+    return this.scheduler.initialWindow(byteCount, this.#calls.inAnyOrder());
   }
 
   /** The connection is over. */
