@@ -33,7 +33,7 @@ export interface Http2Limits {
   readonly maxUnsentBytes: number;
   /** Bytes that wait for the socket above which nothing more is read from it. */
   readonly maxSocketBacklogBytes: number;
-  /** Time for a connection's preface and first SETTINGS, its TLS handshake included, and for a whole header block. */
+  /** Time for a connection's TLS handshake, for its preface and first SETTINGS, and for a whole header block. */
   readonly headerTimeoutMs: number;
   /** Streams that a client may cancel before they were answered, at once and per second. Each finished RPC gives 100 back. */
   readonly resetBurst: number;

@@ -39,7 +39,8 @@ export interface RpcHandler {
   halfClose(): void;
   /**
    * The RPC is over before the server ended it: the client cancelled, its deadline passed, the connection broke, a method
-   * of this handler threw. `code` is the RPC's status.
+   * of this handler threw. `code` is the RPC's status; on grpc-js it is CANCELLED for an RPC that the library ends, as for a
+   * message that is too large.
    */
   cancelled(code: number): void;
 }
@@ -88,8 +89,8 @@ export interface RpcServerOptions {
 }
 
 /**
- * A gRPC server that knows methods as streams of bytes. Implementations differ in speed, not in behaviour: one set of
- * tests runs on all of them.
+ * A gRPC server that knows methods as streams of bytes. One set of tests runs on all implementations; the README says how
+ * they differ beside their speed.
  */
 export interface RpcServer {
   /** Starts to listen. Rejects when the port cannot be had. A Unix socket has port 0. */
