@@ -5,6 +5,7 @@ import {
   grpcMessage,
   headersBytes,
   number32,
+  type RawFrame,
   requestBlock,
   settingsBytes,
 } from "../test/raw-http2-client.ts";
@@ -84,6 +85,20 @@ test("errors that make the server reset streams count as resets", async () => {
   client.send(...burst);
   expect(await client.goawayCode()).toBe(errorCode.enhanceYourCalm);
   expect(server.violations.at(-1)).toBe("reset-flood");
+});
+
+test("streams that a drain refuses count as resets", async () => {
+  const server = await serve({ resetBurst: 50, resetsPerSecond: 0 });
+  const client = await server.client();
+  client.send(headersBytes(1, block));
+  await client.settle();
+  void server.server.drain(10_000);
+  const isQuestion = (frame: RawFrame): boolean => frame.type === frameType.ping && frame.flags === 0;
+  const question = (await client.until("PING", (all) => all.some(isQuestion))).find(isQuestion)!;
+  client.send(frameBytes(frameType.ping, frameFlag.ack, 0, question.payload));
+  for (let id = 3; id < 203; id += 2) client.send(headersBytes(id, block));
+  await client.closed();
+  expect(server.violations).toEqual(["reset-flood"]);
 });
 
 test.each<[string, Partial<Http2Limits>, Buffer, Http2Violation]>([

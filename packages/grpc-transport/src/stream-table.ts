@@ -186,6 +186,7 @@ export class StreamTable {
     const { limits, methods, maxReceiveBytes } = this.#context;
     if (this.refusesNew) {
       this.#refuse(streamId);
+      this.#countReset();
       return;
     }
     if (this.#calls.size >= limits.maxConcurrentStreams) {
