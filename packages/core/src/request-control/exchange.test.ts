@@ -125,6 +125,28 @@ test("metadata of a request's messages has a bound, however it comes", () => {
   ]);
 });
 
+test.each([true, false])(
+  "metadata of the headers has the same bound, where they end the request: %s",
+  (endOfStream) => {
+    const metadata = (namespaces: number): MetadataObject =>
+      Object.fromEntries(Array.from({ length: namespaces }, (_, at) => [`name${at}`, {}]));
+    const open = new OpenExchange();
+    open.requestHeaders({}, endOfStream, metadata(257)).requestBody({ model: "m" });
+    expect(open.sink.calls).toEqual([
+      {
+        call: "reply",
+        reply: expect.objectContaining({
+          status: 400,
+          body: "inference error: BadRequest - metadata of more than 256 namespaces",
+        }),
+      },
+    ]);
+    const allowed = new OpenExchange();
+    allowed.requestHeaders({}, endOfStream, metadata(256)).requestBody({ model: "m" });
+    expect(allowed.sink.one("routed").request.hasBody).toBe(!endOfStream);
+  },
+);
+
 test("a body larger than the limit ends with 413 and later messages change nothing", () => {
   const open = new OpenExchange({ maxRequestBodyBytes: 20 });
   open.requestHeaders().requestBody("x".repeat(20), false);

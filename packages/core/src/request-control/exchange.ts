@@ -119,6 +119,7 @@ export class Exchange {
     this.#generatedRequestId = given === undefined || given === "";
     this.#requestId = this.#generatedRequestId ? this.#router.newRequestId() : given!;
     this.#watch = this.#router.observer?.begin(headers);
+    if (this.#refusesMetadata()) return;
     if (endOfStream) this.#routeBodyless();
   }
 
@@ -127,12 +128,7 @@ export class Exchange {
     if (this.#state !== "receiving") return;
     for (const _ in metadata) {
       this.#metadata = { ...this.#metadata, ...metadata };
-      if (Object.keys(this.#metadata).length > maxNamespaces) {
-        this.#body.clear();
-        this.#metadata = {};
-        this.#refuse(new RequestError("BadRequest", `metadata of more than ${maxNamespaces} namespaces`));
-        return;
-      }
+      if (this.#refusesMetadata()) return;
       break;
     }
     const { maxRequestBodyBytes: limit, heldBodies } = this.#router;
@@ -217,6 +213,15 @@ export class Exchange {
       cause: response?.complete === true ? "natural" : this.#evicted ? "evicted" : cause,
       modelServerError: response?.modelServerError === true,
     });
+  }
+
+  /** Ends the exchange if its metadata has too many namespaces. */
+  #refusesMetadata(): boolean {
+    if (Object.keys(this.#metadata).length <= maxNamespaces) return false;
+    this.#body.clear();
+    this.#metadata = {};
+    this.#refuse(new RequestError("BadRequest", `metadata of more than ${maxNamespaces} namespaces`));
+    return true;
   }
 
   #routeBodyless(): void {
