@@ -231,6 +231,16 @@ test("metadata that comes in many parts is read in time that grows with its size
   expect(typeof decoded === "string" ? decoded : Object.keys(decoded.metadata).length).toBe(parts);
 });
 
+test("a namespace that nests as deep as a filter's JSON may is read like any other", () => {
+  let nested: JsonObject = { end: true };
+  for (let level = 2; level < 100; level++) nested = { a: nested };
+  const bytes = toBinary(
+    ProcessingRequestSchema,
+    create(ProcessingRequestSchema, { metadataContext: { filterMetadata: { filter: nested, hint: { b: 1 } } } }),
+  );
+  expect(decode(bytes)).toEqual(expect.objectContaining({ metadata: { filter: nested, hint: { b: 1 } } }));
+});
+
 test("metadata nested beyond the bound is refused, not followed", () => {
   let value = Buffer.from([32, 1]);
   for (let i = 0; i < 5000; i++) {

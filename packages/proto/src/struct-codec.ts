@@ -7,7 +7,8 @@ export interface StructObject {
   readonly [key: string]: StructValue;
 }
 
-const maxDepth = 32;
+/** Objects and values in one another: 100 objects, each the value of a field of the one around it. */
+const maxDepth = 200;
 
 /** Reads a `google.protobuf.Struct` into an object without prototype surprises: `__proto__` is an ordinary key. */
 export function readStruct(reader: WireReader, depth: number = 0): StructObject {
