@@ -80,6 +80,7 @@ class EndpointScraper implements Scraper {
       schedule: this.#schedule,
       clock: options.clock,
       logger: options.logger,
+      seed: Math.floor(options.random() * 2 ** 32),
       random: () => options.random(),
     };
     this.#add = (endpoint) => {

@@ -2,7 +2,7 @@ import { type Clock, type Endpoint, errorText, hostPort, type Logger, type PollT
 import { PageClient, targetUrl } from "./page-client.ts";
 import type { CountedExtractor, PreparedBinding } from "./poll-binding.ts";
 import { PollFailure, printable } from "./poll-failure.ts";
-import { backOffMs, nextPollMs, pollPhase } from "./poll-times.ts";
+import { backOffMs, nextPollMs, type PollPlace, pollPlace } from "./poll-times.ts";
 import type { Schedule, Scheduled } from "./schedule.ts";
 
 /** Failures in a row after which a poll counts as failing and an endpoint that does not answer as down. */
@@ -16,6 +16,8 @@ export interface PollContext {
   readonly schedule: Schedule;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** An integer that differs from process to process. */
+  readonly seed: number;
   random(): number;
 }
 
@@ -54,7 +56,7 @@ export class SourcePoll implements Scheduled {
   /** When the first of these was started. */
   noAnswerSinceMs = 0;
   readonly #context: PollContext;
-  readonly #phase: number;
+  readonly #place: PollPlace;
   readonly #onVerdict: (poll: SourcePoll, verdict: PollVerdict, nowMs: number) => void;
   #client: PageClient | undefined;
   #startedMs: number | undefined;
@@ -69,13 +71,13 @@ export class SourcePoll implements Scheduled {
   constructor(
     binding: PreparedBinding,
     endpoint: Endpoint,
-    phaseNumber: number,
+    number: number,
     context: PollContext,
     onVerdict: (poll: SourcePoll, verdict: PollVerdict, nowMs: number) => void,
   ) {
     this.binding = binding;
     this.endpoint = endpoint;
-    this.#phase = pollPhase(phaseNumber);
+    this.#place = pollPlace(number);
     this.#context = context;
     this.#onVerdict = onVerdict;
   }
@@ -226,8 +228,8 @@ export class SourcePoll implements Scheduled {
         startedMs,
         nowMs,
         intervalMs: this.binding.intervalMs,
-        phase: this.#phase,
-        random: this.#context.random(),
+        place: this.#place,
+        seed: this.#context.seed,
       }),
     );
   }
