@@ -132,7 +132,7 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
         else this.#exchange.responseHeaders(message.headers, message.endOfStream, metadata);
         return;
       case "responseBody":
-        this.#piece = message.body;
+        if (this.answersEachPiece) this.#piece = message.body;
         this.#exchange.responseBody(message.body, message.endOfStream);
         return;
       case "responseTrailers":

@@ -30,12 +30,13 @@ interface Init {
 /** The answer's half of an exchange. */
 export class ResponsePhase {
   readonly #init: Init;
+  readonly #answersEachPiece: boolean;
   #headers: Headers = new Headers();
   #streaming: boolean;
   #reader: ResponseReader | undefined;
   #held: BodyChunks | undefined;
-  /** False once the answer is too long to be held. */
-  #holds = true;
+  /** False where pieces cannot be held, and once the answer is too long for it. */
+  #holds: boolean;
   #started = false;
   /** Plugins have seen the first bytes. */
   #shown = false;
@@ -59,6 +60,8 @@ export class ResponsePhase {
   constructor(init: Init) {
     this.#init = init;
     this.#streaming = init.request?.body.stream ?? false;
+    this.#answersEachPiece = init.sink.answersEachPiece ?? false;
+    this.#holds = !this.#answersEachPiece;
   }
 
   get usage(): Usage | undefined {
@@ -116,7 +119,7 @@ export class ResponsePhase {
 
   body(bytes: Uint8Array, endOfStream: boolean): void {
     if (this.#finished) return;
-    if (!this.#streaming && this.#holds && this.#init.sink.answersEachPiece !== true) {
+    if (!this.#streaming && this.#holds) {
       this.#held ??= new BodyChunks();
       this.#held.push(bytes);
       if (!endOfStream && this.#held.byteCount <= maxHeldResponseBytes) return;
@@ -192,7 +195,7 @@ export class ResponsePhase {
     this.#bytesToShow += bytes.length;
     // An empty piece that ends nothing is no step: the first event is the one with the first bytes. What is no stream is
     // one event, also where its pieces cannot be held.
-    const isStep = endOfStream || (bytes.length > 0 && (this.#streaming || this.#init.sink.answersEachPiece !== true));
+    const isStep = endOfStream || (bytes.length > 0 && (this.#streaming || !this.#answersEachPiece));
     if (isStep) this.#notify(this.#bytesToShow, endOfStream, endOfStream ? "natural" : undefined);
     if (bytes.length > 0) this.#started = true;
     if (endOfStream) this.#finished = true;
