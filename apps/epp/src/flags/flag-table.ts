@@ -273,7 +273,7 @@ export const flagTable: readonly FlagSpec[] = [
     name: "max-held-body-size",
     kind: "size",
     default: "1GiB",
-    help: "Request bodies that are not routed yet, all together; beyond it requests are answered with 503 (Pointsman).",
+    help: "Request bodies that are not routed yet, all together; beyond it requests are answered with 503. As much is kept of answers; beyond it they pass on unread (Pointsman).",
   },
   {
     name: "error-format",

@@ -46,6 +46,8 @@ export interface RouterEnvironment {
   readonly maxRequestBodyBytes: number;
   /** Counts the bodies that wait to be routed. Absent: no bound. */
   readonly heldBodies?: HeldBodies;
+  /** Counts what is kept of answers. Absent: no bound. */
+  readonly heldAnswers?: HeldBodies;
   readonly emitScores: boolean;
   readonly ignoreSubsetHint: boolean;
   /** Endpoint attributes whose values and ages go into decision records. */
@@ -124,6 +126,7 @@ export function createRouter(graph: PluginGraph, environment: RouterEnvironment)
     newRequestId: randomUUID,
     maxRequestBodyBytes: environment.maxRequestBodyBytes,
     ...(environment.heldBodies === undefined ? {} : { heldBodies: environment.heldBodies }),
+    ...(environment.heldAnswers === undefined ? {} : { heldAnswers: environment.heldAnswers }),
     emitScores: environment.emitScores,
     // Rules may come and go.
     get readsRequestBodies() {

@@ -148,6 +148,7 @@ export class EppProcess {
       random,
       maxRequestBodyBytes: options.maxRequestBodyBytes,
       heldBodies: new HeldBodies(options.maxHeldBodyBytes),
+      heldAnswers: new HeldBodies(options.maxHeldBodyBytes),
       emitScores: options.emitScores,
       ignoreSubsetHint: options.ignoreSubsetHint,
       requestMetrics: options.requestMetrics,

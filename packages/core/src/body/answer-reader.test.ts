@@ -414,3 +414,39 @@ describe("another format of answers", () => {
     expect(sent.join("")).toBe(text("b", "a"));
   });
 });
+
+describe("memory is short", () => {
+  test("a JSON answer keeps nothing from then on, its usage is unknown, and the model's name is still put back", () => {
+    const under = reader({ streaming: false, restoreModel });
+    const out = [under.chunk(Buffer.from('{"usage":{"prompt_tokens":1},'), false)];
+    expect(under.keptBytes).toBe(29);
+    under.letGo!();
+    expect(under.keptBytes).toBe(0);
+    out.push(under.chunk(Buffer.from('"model":"org/base-8b"'), false));
+    expect(under.keptBytes).toBe(0);
+    out.push(under.chunk(Buffer.from("}"), true));
+    expect(Buffer.concat(out).toString()).toBe('{"usage":{"prompt_tokens":1},"model":"my \\"model\\""}');
+    expect(under.usage).toBeUndefined();
+  });
+
+  test("a stream goes on with its next event, and the one at hand is counted", () => {
+    const under = reader();
+    const event = 'data: {"usage":{"prompt_tokens":7,"completion_tokens":10}}\n\n';
+    under.chunk(Buffer.from(event.slice(0, 20)), false);
+    expect(under.keptBytes).toBe(20);
+    under.letGo!();
+    expect(under.keptBytes).toBe(0);
+    under.chunk(Buffer.from(event.slice(20)), false);
+    expect([under.events, under.usage]).toEqual([1, undefined]);
+    under.letGo!();
+    under.chunk(Buffer.from(event), true);
+    expect([under.events, under.usage]).toEqual([2, counts(7, 10, 17)]);
+  });
+
+  test("an answer that is not read keeps nothing", () => {
+    const under = reader({ headers: Headers.from([["content-encoding", "gzip"]]) });
+    under.chunk(Buffer.from("data:"), false);
+    expect(under.keptBytes).toBe(0);
+    under.letGo!();
+  });
+});

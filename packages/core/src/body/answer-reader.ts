@@ -28,6 +28,14 @@ export class AnswerReader implements ResponseReader {
     return this.#countsEvents ? (this.#usage?.events ?? 0) : 0;
   }
 
+  get keptBytes(): number {
+    return this.#usage?.keptBytes ?? 0;
+  }
+
+  letGo(): void {
+    this.#usage?.letGo();
+  }
+
   chunk(bytes: Uint8Array, endOfStream: boolean): Uint8Array {
     this.#usage?.observe(bytes, endOfStream);
     return this.#restorer === undefined ? bytes : this.#restorer.transform(bytes, endOfStream);

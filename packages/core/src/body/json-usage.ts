@@ -12,17 +12,26 @@ export class JsonUsage {
   readonly events: number = 0;
   readonly #format: AnswerFormat;
   readonly #body = new ByteStore();
-  #tooLong = false;
+  #unread = false;
 
   constructor(format: AnswerFormat) {
     this.#format = format;
   }
 
+  get keptBytes(): number {
+    return this.#body.length;
+  }
+
+  /** The answer is read no further. */
+  letGo(): void {
+    this.#unread = true;
+    this.#body.clear();
+  }
+
   observe(bytes: Uint8Array, endOfStream: boolean): void {
-    if (this.#tooLong) return;
+    if (this.#unread) return;
     if (this.#body.length + bytes.length > maxJsonBodyBytes) {
-      this.#tooLong = true;
-      this.#body.clear();
+      this.letGo();
       return;
     }
     if (!endOfStream) {

@@ -27,7 +27,7 @@ export class StreamUsage {
   readonly #data: number[] = [];
   /** Where the line that is not complete starts, counted from the event's first byte. */
   #lineStart = 0;
-  /** The event is too long: its bytes are not kept. */
+  /** The event is too long, or memory is short: its bytes are not kept. */
   #skipping = false;
   #skippedLineIsEmpty = false;
   #skippedData = false;
@@ -44,6 +44,15 @@ export class StreamUsage {
     this.#counts = counts;
     this.#usageName = Buffer.from(format.usageKey);
     this.#usageKey = Buffer.from(JSON.stringify(format.usageKey));
+  }
+
+  get keptBytes(): number {
+    return this.#carry.length;
+  }
+
+  /** The event at hand is counted and not read. */
+  letGo(): void {
+    if (this.#carry.length > 0) this.#skipEvent();
   }
 
   observe(bytes: Uint8Array, endOfStream: boolean): void {
@@ -77,7 +86,10 @@ export class StreamUsage {
   }
 
   #bound(): void {
-    if (this.#carry.length <= maxEventBytes) return;
+    if (this.#carry.length > maxEventBytes) this.#skipEvent();
+  }
+
+  #skipEvent(): void {
     const bytes = this.#carry.view();
     this.#skipping = true;
     this.#skippedLineIsEmpty = isEmptyLine(bytes, this.#lineStart, bytes.length);
@@ -87,7 +99,7 @@ export class StreamUsage {
     this.#lineStart = 0;
   }
 
-  /** Returns what follows the event that is too long. */
+  /** Returns what follows the event that is not kept. */
   #skip(bytes: Uint8Array): Uint8Array {
     let lineStart = 0;
     for (;;) {

@@ -36,6 +36,19 @@ export class GrpcFrameReader {
     return this.#noGrpc;
   }
 
+  /** Bytes of a message that has not arrived whole. */
+  get keptBytes(): number {
+    return this.#storedBytes;
+  }
+
+  /** Passes over the message at hand, if a part of it is kept. */
+  letGo(): void {
+    if (this.#storedBytes === 0) return;
+    this.#passOver = true;
+    this.#store = noBytes;
+    this.#storedBytes = 0;
+  }
+
   push(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length && !this.#noGrpc) {

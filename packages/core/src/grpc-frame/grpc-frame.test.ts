@@ -148,3 +148,20 @@ describe("a body in pieces", () => {
     expect(readers.length).toBe(200);
   });
 });
+
+test("a message that is let go is passed over, and the next ones are given", () => {
+  fc.assert(
+    fc.property(bytes, bytes, fc.nat(), (first, second, place) => {
+      const framed = frame(first);
+      const at = place % framed.length;
+      const { messages, reader } = read([framed.subarray(0, at)]);
+      const keptBytes = Math.max(0, at - 5);
+      expect(reader.keptBytes).toBe(keptBytes);
+      reader.letGo();
+      expect(reader.keptBytes).toBe(0);
+      reader.push(Buffer.concat([framed.subarray(at), frame(second)]));
+      const hex = [first, second].map((message) => Buffer.from(message).toString("hex"));
+      expect(messages).toEqual(keptBytes > 0 ? hex.slice(1) : hex);
+    }),
+  );
+});

@@ -51,6 +51,10 @@ export interface ResponseReader {
   readonly usage: Usage | undefined;
   /** Events of a stream so far, the terminator not counted; 0 when they are not counted. */
   readonly events: number;
+  /** Bytes of the answer that are kept between chunks, to count them. None when absent. */
+  readonly keptBytes?: number;
+  /** Memory is short: gives up what is kept, and what would have come of it. Chunks pass on as before. */
+  letGo?(): void;
 }
 
 export interface ResponseContext {

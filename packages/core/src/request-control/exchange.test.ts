@@ -204,6 +204,39 @@ test.each<[string, (open: OpenExchange) => unknown]>([
   expect(heldBodies.bytes).toBe(0);
 });
 
+test("an answer for which there is no room passes on as it comes, and the others are held", () => {
+  const heldAnswers = new HeldBodies(40);
+  const first = new OpenExchange({}, { heldAnswers });
+  first.request().responseHeaders().responseBody("x".repeat(30));
+  expect(heldAnswers.bytes).toBe(30);
+  const second = new OpenExchange({}, { heldAnswers });
+  second.request().responseHeaders().responseBody("y".repeat(8)).responseBody("y".repeat(8));
+  expect(heldAnswers.bytes).toBe(30);
+  second.responseBody("y").responseBody("", true);
+  expect(second.sink.all("responseBody").map(({ text }) => text.length)).toEqual([16, 1, 0]);
+  expect(second.logger.lines.filter(({ message }) => message.startsWith("too much is kept"))).toHaveLength(1);
+  first.responseBody("x", true);
+  expect(first.sink.one("responseBody").text).toBe("x".repeat(31));
+  expect(heldAnswers.bytes).toBe(0);
+});
+
+test.each<[string, (open: OpenExchange) => unknown]>([
+  ["ends", (open) => open.responseBody("}", true)],
+  ["ends with trailers", (open) => open.exchange.responseTrailers()],
+  ["is cut", (open) => open.exchange.close("client-disconnect")],
+  ["is longer than what is held", (open) => open.responseBody("x".repeat(2 * 1024 * 1024))],
+])("an answer that %s is held no longer", (_what, run) => {
+  const heldAnswers = new HeldBodies(1e9);
+  for (const routed of [true, false]) {
+    const open = new OpenExchange({}, { heldAnswers });
+    if (routed) open.request();
+    open.responseHeaders().responseBody("{");
+    expect(heldAnswers.bytes).toBe(1);
+    run(open);
+    expect(heldAnswers.bytes).toBe(0);
+  }
+});
+
 test("a path that no parser claims ends with 400", () => {
   const open = new OpenExchange();
   open.request({ model: "m" }, { ":path": "/v1/embeddings?x=1" });

@@ -44,6 +44,8 @@ export interface Router {
   readonly maxRequestBodyBytes: number;
   /** Counts the bodies that wait to be routed; a request for which there is no room ends with 503. Absent: no bound. */
   readonly heldBodies?: HeldBodies;
+  /** Counts what is kept of answers until they are whole; one for which there is no room passes on as it comes. Absent: no bound. */
+  readonly heldAnswers?: HeldBodies;
   /** Put the primary profile's scores into the metadata of the reply. */
   readonly emitScores: boolean;
   /**
@@ -203,6 +205,7 @@ export class Exchange {
       metrics.of(this.#request).running.dec();
     }
     const response = this.#response;
+    response?.release();
     const errorCode = response?.modelServerError === true ? "ModelServerError" : this.#errorCode;
     if (errorCode !== undefined) metrics.error(this.#request ?? this.#headers, errorCode);
     const responseWorkMs = response?.workMs(this.#completeAtMs ?? clock.now()) ?? 0;

@@ -1,4 +1,4 @@
-/** Bytes of all request bodies that a process holds until they are routed. Bodies that come slowly, or wait, add up. */
+/** Bytes that a process holds of all requests, or of all answers. What comes slowly, or waits, adds up. */
 export class HeldBodies {
   readonly limitBytes: number;
   #bytes = 0;

@@ -37,6 +37,10 @@ export class ResponsePhase {
   #held: BodyChunks | undefined;
   /** False where pieces cannot be held, and once the answer is too long for it. */
   #holds: boolean;
+  /** Bytes of it, and of what the reader keeps, that are counted. */
+  #countedBytes = 0;
+  /** There was no room once: nothing is kept any more. */
+  #passesAll = false;
   #started = false;
   /** Plugins have seen the first bytes. */
   #shown = false;
@@ -122,7 +126,7 @@ export class ResponsePhase {
     if (!this.#streaming && this.#holds) {
       this.#held ??= new BodyChunks();
       this.#held.push(bytes);
-      if (!endOfStream && this.#held.byteCount <= maxHeldResponseBytes) return;
+      if (!endOfStream && this.#held.byteCount <= maxHeldResponseBytes && this.#hasRoom()) return;
       this.#holds = endOfStream;
       this.#pass(this.#held.take(), endOfStream);
       return;
@@ -155,9 +159,40 @@ export class ResponsePhase {
     this.#finished = true;
   }
 
+  /** Nothing of the answer is kept any more. */
+  release(): void {
+    if (this.#countedBytes > 0) this.#init.router.heldAnswers?.give(this.#countedBytes);
+    this.#countedBytes = 0;
+  }
+
+  /** Counts what is kept at this moment. False where there is no room for it: then the reader lets go of its part. */
+  #hasRoom(): boolean {
+    const { router, request } = this.#init;
+    const { heldAnswers } = router;
+    if (heldAnswers === undefined) return true;
+    if (!this.#passesAll) {
+      const more = (this.#held?.byteCount ?? 0) + (this.#reader?.keptBytes ?? 0) - this.#countedBytes;
+      if (more === 0) return true;
+      if (heldAnswers.take(more)) {
+        this.#countedBytes += more;
+        return true;
+      }
+    }
+    this.#reader?.letGo?.();
+    if (this.#passesAll) return false;
+    this.#passesAll = true;
+    this.release();
+    router.logger.info(
+      { requestId: request?.id, limitBytes: heldAnswers.limitBytes },
+      "too much is kept of answers: this one passes on as it comes, and its usage may stay unknown",
+    );
+    return false;
+  }
+
   #pass(bytes: Uint8Array, endOfStream: boolean): void {
     const out = this.#step(bytes, endOfStream);
     if (endOfStream) this.complete = true;
+    else this.#hasRoom();
     this.#init.sink.responseBody(out, endOfStream, endOfStream ? this.#metadata() : undefined);
   }
 
@@ -198,7 +233,10 @@ export class ResponsePhase {
     const isStep = endOfStream || (bytes.length > 0 && (this.#streaming || !this.#answersEachPiece));
     if (isStep) this.#notify(this.#bytesToShow, endOfStream, endOfStream ? "natural" : undefined);
     if (bytes.length > 0) this.#started = true;
-    if (endOfStream) this.#finished = true;
+    if (endOfStream) {
+      this.#finished = true;
+      this.release();
+    }
     return out;
   }
 

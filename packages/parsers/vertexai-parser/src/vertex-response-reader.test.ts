@@ -119,3 +119,17 @@ test("any bytes pass and are never thrown at", () => {
     { numRuns: 1000 },
   );
 });
+
+test("with memory short, what is kept of messages and of the text in them is given up", () => {
+  const headers = Headers.from([["content-type", "application/grpc"]]);
+  const reader = instance.responseReader!(undefined, { headers, streaming: false, restoreModel: undefined });
+  const text = json(7, 9);
+  const second = body(text.slice(10));
+  reader.chunk(body(text.slice(0, 10)), false);
+  reader.chunk(second.subarray(0, 8), false);
+  expect(reader.keptBytes).toBe(10 + 3);
+  reader.letGo!();
+  expect(reader.keptBytes).toBe(0);
+  reader.chunk(second.subarray(8), true);
+  expect([reader.keptBytes, reader.usage]).toEqual([0, undefined]);
+});

@@ -46,6 +46,15 @@ export class VertexResponseReader implements ResponseReader {
     return this.#reader === undefined ? this.#texts : this.#reader.events;
   }
 
+  get keptBytes(): number {
+    return this.#frames.keptBytes + (this.#reader?.keptBytes ?? 0);
+  }
+
+  letGo(): void {
+    this.#frames.letGo();
+    this.#reader?.letGo();
+  }
+
   chunk(bytes: Uint8Array, endOfStream: boolean): Uint8Array {
     this.#frames.push(bytes);
     if (endOfStream) this.#reader?.chunk(noBytes, true);

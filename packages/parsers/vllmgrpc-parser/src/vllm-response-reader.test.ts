@@ -194,3 +194,16 @@ test("the parser gives such a reader, streamed or not", async () => {
     expect(reader?.usage).toEqual(usage(7, 10));
   }
 });
+
+test("with memory short, the message at hand is given up and the next ones count", () => {
+  const reader = new VllmResponseReader();
+  const first = chunk({ prompt: 5, completion: 3 });
+  reader.chunk(first.subarray(0, first.length - 1), false);
+  expect(reader.keptBytes).toBe(first.length - 6);
+  reader.letGo();
+  expect(reader.keptBytes).toBe(0);
+  reader.chunk(first.subarray(first.length - 1), false);
+  expect([reader.events, reader.usage]).toEqual([0, undefined]);
+  reader.chunk(first, true);
+  expect(reader.usage).toMatchObject({ promptTokens: 5, completionTokens: 3 });
+});

@@ -40,6 +40,14 @@ export class VllmResponseReader implements ResponseReader {
     };
   }
 
+  get keptBytes(): number {
+    return this.#frames.keptBytes;
+  }
+
+  letGo(): void {
+    this.#frames.letGo();
+  }
+
   chunk(bytes: Uint8Array, _endOfStream: boolean): Uint8Array {
     this.#frames.push(bytes);
     return bytes;
