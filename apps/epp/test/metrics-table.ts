@@ -179,6 +179,7 @@ export const ownMetrics: ReadonlySet<string> = new Set([
   "config_reloads_total",
   "plugin_failures_total",
   "http2_violations_total",
+  "response_let_go_total",
 ]);
 
 /** Names of earlier releases with their labels, each with the row whose values it shows. */

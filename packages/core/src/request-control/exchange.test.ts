@@ -215,6 +215,7 @@ test("an answer for which there is no room passes on as it comes, and the others
   second.responseBody("y").responseBody("", true);
   expect(second.sink.all("responseBody").map(({ text }) => text.length)).toEqual([16, 1, 0]);
   expect(second.logger.lines.filter(({ message }) => message.startsWith("too much is kept"))).toHaveLength(1);
+  expect(second.metrics.value("llm_d_epp_response_let_go_total")).toBe(1);
   first.responseBody("x", true);
   expect(first.sink.one("responseBody").text).toBe("x".repeat(31));
   expect(heldAnswers.bytes).toBe(0);

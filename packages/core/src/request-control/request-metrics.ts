@@ -87,6 +87,8 @@ export class RequestMetrics {
   readonly requestWorkSeconds: Histogram;
   /** Of answers: of a stream the time at work on it, of others the time from headers to end. */
   readonly responseWorkSeconds: Histogram;
+  /** Answers of which nothing more was kept since too much was kept of all. */
+  readonly answersLetGo: Counter;
 
   constructor(metrics: MetricsRegistry, isPinned: (model: string) => boolean = () => false) {
     this.#isPinned = isPinned;
@@ -165,6 +167,12 @@ export class RequestMetrics {
         name: "llm_d_epp_response_processing_duration_seconds",
         help: "Time at work on an answer: of a stream, added up over its pieces; else from its headers to its end.",
         buckets: responseWorkSeconds,
+      })
+      .labels();
+    this.answersLetGo = metrics
+      .counter({
+        name: "llm_d_epp_response_let_go_total",
+        help: "Answers that passed on as they came, their usage not read: too much was kept of answers.",
       })
       .labels();
     this.#errors = metrics.counter({

@@ -182,6 +182,7 @@ export class ResponsePhase {
     if (this.#passesAll) return false;
     this.#passesAll = true;
     this.release();
+    router.metrics.answersLetGo.inc();
     router.logger.info(
       { requestId: request?.id, limitBytes: heldAnswers.limitBytes },
       "too much is kept of answers: this one passes on as it comes, and its usage may stay unknown",
