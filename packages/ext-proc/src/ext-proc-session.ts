@@ -13,7 +13,7 @@ import {
 import { type RpcHandler, type RpcMethod, type RpcStream, rpcStatus } from "@pointsman/grpc-transport";
 import {
   type BodyModes,
-  bodySendMode,
+  bodySendModes,
   decodeProcessingRequest,
   type ExtProcMessage,
   encodeBodyResponsePrefix,
@@ -64,15 +64,19 @@ function encodeResponseHeaders({ set, remove }: HeaderMutation): Uint8Array {
 /** The reply to most pieces of an answer, where each has one. */
 const keptBody = encodeKeptBodyResponse();
 
-const modeNames = ["NONE", "STREAMED", "BUFFERED", "BUFFERED_PARTIAL"] as const;
+/** The proxy has each piece of a body, or all of it, until it has the one reply to it. */
+function keepsPieces(mode: number): boolean {
+  const name = bodySendModes[mode];
+  return name === "STREAMED" || name === "BUFFERED" || name === "BUFFERED_PARTIAL";
+}
 
 /**
- * Says why a request with a body cannot be routed: in these modes the proxy sends it, if at all, once it has the reply to
+ * Says why a request with a body cannot be routed: in most modes the proxy sends it, if at all, once it has the reply to
  * the headers, and that reply needs the body.
  */
 function requestModeProblem({ request }: BodyModes): string | undefined {
-  const name = modeNames[request];
-  if (name === undefined) return undefined;
+  const name = bodySendModes[request];
+  if (name !== "NONE" && !keepsPieces(request)) return undefined;
   return `ext_proc runs with request_body_mode ${name}, which sends no body before the headers are answered; set it to FULL_DUPLEX_STREAMED`;
 }
 
@@ -112,9 +116,8 @@ class ExtProcSession implements RpcHandler, ExchangeSink {
     }
     const { metadata, bodyModes } = message;
     if (bodyModes !== undefined) {
-      const { response } = bodyModes;
-      this.answersEachPiece = response >= bodySendMode.streamed && response <= bodySendMode.bufferedPartial;
-      this.#answerIsBuffered = response === bodySendMode.buffered;
+      this.answersEachPiece = keepsPieces(bodyModes.response);
+      this.#answerIsBuffered = bodySendModes[bodyModes.response] === "BUFFERED";
     }
     switch (message.kind) {
       case "requestHeaders":

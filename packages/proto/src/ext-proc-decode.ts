@@ -20,17 +20,17 @@ const kinds = [
 
 export type ExtProcKind = Exclude<(typeof kinds)[number], undefined>;
 
-/** How a proxy sends bodies, and what it expects to hear of them: names of Envoy's `BodySendMode`. */
-export const bodySendMode = {
-  none: 0,
-  streamed: 1,
-  buffered: 2,
-  bufferedPartial: 3,
-  fullDuplexStreamed: 4,
-  grpc: 5,
-} as const;
+/** How a proxy sends bodies, and what it expects to hear of them: Envoy's `BodySendMode`, names by number. */
+export const bodySendModes = [
+  "NONE",
+  "STREAMED",
+  "BUFFERED",
+  "BUFFERED_PARTIAL",
+  "FULL_DUPLEX_STREAMED",
+  "GRPC",
+] as const;
 
-/** Values of {@link bodySendMode}, or of one that came later. */
+/** Numbers of {@link bodySendModes}, or of a mode that came later. */
 export interface BodyModes {
   request: number;
   response: number;
@@ -211,7 +211,7 @@ function readHttpBody<H>(reader: WireReader, message: ExtProcMessage<H>): void {
 }
 
 function readBodyModes<H>(reader: WireReader, message: ExtProcMessage<H>): void {
-  message.bodyModes ??= { request: bodySendMode.none, response: bodySendMode.none };
+  message.bodyModes ??= { request: 0, response: 0 };
   const { bodyModes } = message;
   while (!reader.done) {
     const tag = reader.tag();

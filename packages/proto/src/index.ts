@@ -1,6 +1,6 @@
 export {
   type BodyModes,
-  bodySendMode,
+  bodySendModes,
   decodeProcessingRequest,
   type ExtProcKind,
   type ExtProcMessage,

@@ -152,6 +152,25 @@ onBothTransports("1.1 body modes", (start, shared) => {
     expect(kept.replies).toEqual([{ kind: "responseBody", kept: true }]);
   });
 
+  test("1.1 answers that would be held beyond --max-held-body-size, all together, pass on as they come", async () => {
+    const bounded = await start({ flags: ["--max-held-body-size=1KiB"] });
+    const first = bounded.stream(
+      ...opening(bodyMode.fullDuplex),
+      response.headers(json),
+      response.body("x".repeat(900)),
+    );
+    await first.until(3);
+    const second = bounded.stream(
+      ...opening(bodyMode.fullDuplex),
+      response.headers(json),
+      response.body("y".repeat(200)),
+    );
+    expect((await second.until(4))[3]).toMatchObject({ bytes: 200, endOfStream: false });
+    expect(await bounded.metric("llm_d_epp_response_let_go_total")).toBe(1);
+    first.send(response.body("x", true));
+    expect((await first.until(4))[3]).toMatchObject({ bytes: 901, endOfStream: true });
+  });
+
   test.each([
     ["no word of modes", undefined],
     ["FULL_DUPLEX_STREAMED", {}],

@@ -11,7 +11,7 @@ export class HeldBodies {
     return this.#bytes;
   }
 
-  /** Counts further bytes; false, and nothing is counted, when they are too many. */
+  /** Counts further bytes, or fewer when negative; false, and nothing is counted, when they are too many. */
   take(bytes: number): boolean {
     if (this.#bytes + bytes > this.limitBytes) return false;
     this.#bytes += bytes;
