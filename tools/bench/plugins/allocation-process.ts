@@ -7,7 +7,7 @@ import { GCProfiler } from "node:v8";
 import type { Allocation } from "./allocation.ts";
 import { createPluginUnderTest, measuredTypes, type PluginUnderTest } from "./plugin-under-test.ts";
 
-/** As many looks at an endpoint are enough for what is hot to be compiled. */
+/** As many looks at an endpoint are enough for what is hot to be compiled, and compiled again. */
 const warmVisits = 300_000;
 const maxWarmCalls = 3000;
 const callsPerBatch = 64;
@@ -16,14 +16,17 @@ const batches = 7;
 const [few, many] = process.argv.slice(2, 4).map(Number);
 const wanted = new Set(process.argv.slice(4));
 
-/** What a request allocates once code is compiled: the least of several batches of calls, within which nothing is collected. */
+/**
+ * What a request allocates once code is compiled: the least of several batches of calls, within which nothing is collected.
+ * Each batch is warmed for, as a collection may throw compiled code away at any time.
+ */
 function bytesPerCall(plugin: PluginUnderTest): number {
   let number = 0;
-  const warmCalls = Math.min(maxWarmCalls, warmVisits / plugin.endpoints.length);
-  for (; number < warmCalls; number++) plugin.call(number);
+  const warmCalls = Math.ceil(Math.min(maxWarmCalls, warmVisits / plugin.endpoints.length));
   let least = Number.POSITIVE_INFINITY;
-  globalThis.gc?.({ type: "minor" });
   for (let batch = 0; batch < batches; batch++) {
+    for (let call = 0; call < warmCalls; call++) plugin.call(number++);
+    globalThis.gc?.({ type: "minor" });
     const profiler = new GCProfiler();
     profiler.start();
     const before = heldBytes();

@@ -7,8 +7,13 @@ const nothing = 0.5;
 
 let found: readonly Allocation[] = [];
 beforeAll(async () => {
-  found = await measureAllocations(100, 1000);
+  // What a plugin allocates it allocates in every process; what a single one shows may be code that V8 threw away just then.
+  const first = await measureAllocations(100, 1000);
+  const second = await measureAllocations(100, 1000);
+  found = first.map((each, i) => (bytesOf(second[i]!) < bytesOf(each) ? second[i]! : each));
 }, 600_000);
+
+const bytesOf = (each: Allocation): number => ("why" in each ? Number.NEGATIVE_INFINITY : each.bytesPerEndpoint);
 
 const perEndpoint = (): readonly (readonly [type: string, bytes: number])[] =>
   found.flatMap((each) => ("why" in each ? [] : [[each.type, each.bytesPerEndpoint] as const]));
