@@ -1,6 +1,8 @@
-import { connect, isIP, type Socket } from "node:net";
+import type { LookupAddress } from "node:dns";
+import { connect, isIP, type LookupFunction, type Socket } from "node:net";
 import { createSecureContext, type SecureContext, connect as tlsConnect } from "node:tls";
 import { errorText, hostPort, type PollTarget, type PollTls } from "@pointsman/core";
+import type { NameLookup } from "./name-lookup.ts";
 import type { PageBuffers } from "./page-buffers.ts";
 import { PageResponse } from "./page-response.ts";
 import { failureOf, PollFailure, printable } from "./poll-failure.ts";
@@ -11,6 +13,7 @@ export interface PageClientOptions {
   readonly askForGzip: boolean;
   readonly tls: ClientTls | undefined;
   readonly buffers: PageBuffers;
+  readonly names: NameLookup;
 }
 
 /** TLS settings in the form that connections use: certificates are parsed once. */
@@ -61,6 +64,12 @@ export class PageClient {
   #socket: Socket | undefined;
   /** The connection has answered before: the server may have closed it while the request was on its way. */
   #isReused = false;
+  /** The host's name is being looked up for this client. */
+  #asking = false;
+  /** Takes the addresses for the connection that waits for them. */
+  #takeAddresses: Parameters<LookupFunction>[2] | undefined;
+  /** What the host's name stood for when it was looked up last. */
+  #addresses: LookupAddress[] | undefined;
   #done: ((outcome: Uint8Array | PollFailure) => void) | undefined;
 
   constructor(target: PollTarget, options: PageClientOptions) {
@@ -93,6 +102,11 @@ export class PageClient {
     return this.#done !== undefined && this.#response.answered;
   }
 
+  /** Whether the fetch at hand waits for the address of the host's name. */
+  get lookingUp(): boolean {
+    return this.#done !== undefined && this.#takeAddresses !== undefined;
+  }
+
   /** Closes the connection; a fetch at hand ends without a call of `done`. The next fetch connects anew. */
   abort(): Promise<void> {
     this.#done = undefined;
@@ -119,15 +133,16 @@ export class PageClient {
     const { tls } = this.#options;
     if (!URL.canParse(`${scheme}://${hostPort(host, port)}`)) throw new Error(`invalid URL ${targetUrl(this.target)}`);
     if (!plainPath.test(path)) throw new Error(`invalid request path ${JSON.stringify(path)}`);
+    // The connection asks for all addresses of a name then.
+    const address = { host, port, autoSelectFamily: true, lookup: this.#lookup };
     if (scheme === "https") {
       const servername = isIP(host) === 0 ? { servername: host } : {};
-      const socket = tlsConnect({ host, port, ALPNProtocols: ["http/1.1"], ...servername, ...(tls ?? {}) });
+      const socket = tlsConnect({ ...address, ALPNProtocols: ["http/1.1"], ...servername, ...(tls ?? {}) });
       socket.on("data", (chunk) => this.#read(socket, chunk, chunk.length));
       return this.#watch(socket);
     }
     const socket: Socket = connect({
-      host,
-      port,
+      ...address,
       noDelay: true,
       onread: {
         buffer: sharedReads,
@@ -139,6 +154,31 @@ export class PageClient {
     });
     return this.#watch(socket);
   }
+
+  /**
+   * Gives the addresses of the host's name. Those known serve while name servers are slow or away: the name is still
+   * being looked up for an earlier fetch, or nobody can say what it stands for.
+   */
+  readonly #lookup: LookupFunction = (host, _options, callback) => {
+    const known = this.#addresses;
+    if (known !== undefined && this.#asking) {
+      // A connection expects its addresses later than the call.
+      queueMicrotask(() => callback(null, known));
+      return;
+    }
+    this.#takeAddresses = callback;
+    if (this.#asking) return;
+    this.#asking = true;
+    this.#options.names.lookup(host, (outcome) => {
+      this.#asking = false;
+      if (!(outcome instanceof Error)) this.#addresses = [...outcome];
+      else if (failureOf(outcome, false).kind !== "local") this.#addresses = undefined;
+      const take = this.#takeAddresses;
+      this.#takeAddresses = undefined;
+      if (this.#addresses !== undefined) take?.(null, this.#addresses);
+      else take?.(outcome instanceof Error ? outcome : null, []);
+    });
+  };
 
   #watch(socket: Socket): Socket {
     socket.on("error", (error) => {
@@ -181,6 +221,7 @@ export class PageClient {
   #drop({ keepsPage = false }: { readonly keepsPage?: boolean } = {}): void {
     const socket = this.#socket;
     this.#socket = undefined;
+    this.#takeAddresses = undefined;
     if (!keepsPage) this.#response.reset();
     socket?.destroy();
   }

@@ -6,6 +6,7 @@ import {
   type PollingExtractor,
   type PollingSource,
 } from "@pointsman/core";
+import { NameLookup, type SystemLookup } from "./name-lookup.ts";
 import { PageBuffers } from "./page-buffers.ts";
 import { clientTls, type PageClientOptions } from "./page-client.ts";
 
@@ -36,7 +37,12 @@ const defaultTimeoutMs = 1000;
 /** Makes bindings ready. Throws for extractors bound to pages of another kind and for certificates that cannot be used. */
 export function prepareBindings(
   bindings: readonly PollBinding[],
-  options: { readonly intervalMs: number; readonly askForGzip: boolean; readonly metrics: MetricsRegistry },
+  options: {
+    readonly intervalMs: number;
+    readonly askForGzip: boolean;
+    readonly metrics: MetricsRegistry;
+    readonly lookup: SystemLookup;
+  },
 ): readonly PreparedBinding[] {
   const pollErrors = options.metrics.counter({
     name: "llm_d_epp_datalayer_poll_errors_total",
@@ -49,6 +55,7 @@ export function prepareBindings(
     labelNames: ["source_type", "extractor_type"],
   });
   const buffers = new PageBuffers();
+  const names = new NameLookup(options.lookup);
   return bindings.map(({ source, extractors }) => {
     const { intervalMs = options.intervalMs, timeoutMs = defaultTimeoutMs, maxBodyBytes, tls } = source.instance;
     for (const extractor of extractors) {
@@ -69,6 +76,7 @@ export function prepareBindings(
         askForGzip: options.askForGzip,
         tls: tls === undefined ? undefined : clientTls(tls),
         buffers,
+        names,
       },
       pollErrors: pollErrors.labels(source.type),
     };

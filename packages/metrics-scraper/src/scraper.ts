@@ -1,3 +1,4 @@
+import { lookup } from "node:dns/promises";
 import type {
   Clock,
   Endpoint,
@@ -8,6 +9,7 @@ import type {
   Timers,
 } from "@pointsman/core";
 import { EndpointPolls } from "./endpoint-polls.ts";
+import type { SystemLookup } from "./name-lookup.ts";
 import { type PollBinding, prepareBindings } from "./poll-binding.ts";
 import { Schedule } from "./schedule.ts";
 import type { PollStatus } from "./source-poll.ts";
@@ -36,6 +38,8 @@ export interface ScraperOptions {
    * way. Default false.
    */
   readonly askForGzip?: boolean;
+  /** Looks up the host names of endpoints. Default: the system. */
+  readonly lookup?: SystemLookup;
 }
 
 /** Polls all endpoints with all bound sources. */
@@ -75,7 +79,11 @@ class EndpointScraper implements Scraper {
   constructor(options: ScraperOptions) {
     this.#options = options;
     this.#schedule = new Schedule(options.clock, options.timers ?? processTimers);
-    const bindings = prepareBindings(options.bindings, { ...options, askForGzip: options.askForGzip ?? false });
+    const bindings = prepareBindings(options.bindings, {
+      ...options,
+      askForGzip: options.askForGzip ?? false,
+      lookup: options.lookup ?? ((host) => lookup(host, { all: true })),
+    });
     const context = {
       schedule: this.#schedule,
       clock: options.clock,

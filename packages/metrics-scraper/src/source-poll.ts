@@ -183,9 +183,11 @@ export class SourcePoll implements Scheduled {
   #timeOut(): void {
     const { timeoutMs } = this.binding;
     const client = this.#client!;
-    const failure = client.answered
-      ? new PollFailure("bad-answer", `the page was not complete after ${timeoutMs} ms`)
-      : new PollFailure("silent", `no answer within ${timeoutMs} ms`);
+    let failure: PollFailure;
+    if (client.answered) failure = new PollFailure("bad-answer", `the page was not complete after ${timeoutMs} ms`);
+    // Nobody was asked, so nobody was silent.
+    else if (client.lookingUp) failure = new PollFailure("local", `its name has no address after ${timeoutMs} ms`);
+    else failure = new PollFailure("silent", `no answer within ${timeoutMs} ms`);
     void client.abort();
     this.#failed(failure);
   }

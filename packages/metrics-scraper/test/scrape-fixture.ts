@@ -1,5 +1,4 @@
 import {
-  type Clock,
   type Endpoint,
   type EndpointMetadata,
   hostPort,
@@ -12,11 +11,10 @@ import {
   type PollTls,
   silentLogger,
   systemClock,
-  type Timers,
 } from "@pointsman/core";
 import { Datastore } from "@pointsman/datastore";
 import { seededRandom } from "@pointsman/testkit";
-import { createScraper, type PollBinding, type Scraper } from "../src/index.ts";
+import { createScraper, type PollBinding, type Scraper, type ScraperOptions } from "../src/index.ts";
 
 /** A page as an extractor got it. */
 export interface SeenPage {
@@ -63,7 +61,7 @@ export class ScrapeFixture {
 
   constructor(
     sources: readonly SourceOptions[] = [{}],
-    options: { clock?: Clock; timers?: Pick<Timers, "after">; intervalMs?: number; askForGzip?: boolean } = {},
+    options: Partial<Pick<ScraperOptions, "clock" | "timers" | "intervalMs" | "askForGzip" | "lookup">> = {},
   ) {
     this.scraper = createScraper({
       endpoints: this.store,
@@ -75,6 +73,7 @@ export class ScrapeFixture {
       logger: this.#logger(),
       metrics: this.#metrics(),
       ...(options.askForGzip === undefined ? {} : { askForGzip: options.askForGzip }),
+      ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
     });
   }
 
