@@ -72,7 +72,12 @@ test.each<[string, (fixture: FileFixture) => void, RegExp]>([
     (fixture) => fixture.write(`# ${"x".repeat(1024 * 1024)}`),
     /is larger than the limit of 1048576 bytes$/,
   ],
-  ["not text", ({ path }) => writeFileSync(path, Buffer.from([0xff, 0xfe, 0x00])), /is not valid UTF-8 text$/],
+  ["not text", ({ path }) => writeFileSync(path, Buffer.from([0xff, 0xfe, 0x00])), /is not UTF-8 text in line 1$/],
+  [
+    "of another encoding",
+    ({ path }) => writeFileSync(path, "endpoints:\n- name: é\n", "latin1"),
+    /is not UTF-8 text in line 2$/,
+  ],
   ["empty", (fixture) => fixture.write(""), /has a problem:\n.*:1:1 the file is empty/],
   ["a pipe that nobody writes to", ({ path }) => execFileSync("mkfifo", [path]), /is not a regular file$/],
 ])("a file that is %s ends the start", async (_what, prepare, message) => {

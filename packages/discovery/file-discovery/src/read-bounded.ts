@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { type BigIntStats, constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 
@@ -43,15 +44,23 @@ export async function readBounded(path: string): Promise<FileReading> {
       length += bytesRead;
       if (length > maxFileBytes) return tooLarge;
     }
-    try {
-      return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length)), signature };
-    } catch {
-      return { problem: "is not valid UTF-8 text", signature };
-    }
+    const content = bytes.subarray(0, length);
+    if (!isUtf8(content)) return { problem: `is not UTF-8 text in line ${firstBadLine(content)}`, signature };
+    return { text: new TextDecoder().decode(content), signature };
   } catch (thrown) {
     return { problem: `cannot be read: ${codeOf(thrown)}`, signature: `not read: ${codeOf(thrown)}` };
   } finally {
     await file.close();
+  }
+}
+
+/** Number of the first line that is no UTF-8, where there is one. */
+function firstBadLine(content: Uint8Array): number {
+  for (let line = 1, from = 0; ; line++) {
+    // The byte of a line's end is never part of another character.
+    const end = content.indexOf(0x0a, from);
+    if (end === -1 || !isUtf8(content.subarray(from, end))) return line;
+    from = end + 1;
   }
 }
 
