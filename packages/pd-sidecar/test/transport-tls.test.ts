@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import { request as httpsRequest } from "node:https";
@@ -5,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { selfSignedPair } from "../src/server/serving-certificate.ts";
+import { readPair, selfSignedPair } from "../src/server/serving-certificate.ts";
 import { Bench, until } from "./support/bench.ts";
 import type { Answer } from "./support/fake-server.ts";
 import { chat, completion, pair, prefilled } from "./support/scenario.ts";
@@ -137,6 +138,15 @@ describe("with TLS", () => {
     await until("the new one is served", async () => (await servedCertificate(ports[0]!)) === body(second));
   });
 
+  test("a key of another type than the certificate's is refused", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "pd-sidecar-"));
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const { cert } = await selfSignedPair();
+    writeFileSync(join(directory, "tls.crt"), cert);
+    writeFileSync(join(directory, "tls.key"), rsaKey());
+    expect(() => readPair(directory)).toThrow("tls.key is not the key of the certificate");
+  });
+
   test("a folder without a certificate is refused", async () => {
     const bench = new Bench();
     const d = await bench.server("D", { body: completion });
@@ -155,6 +165,14 @@ function servedCertificate(port: number): Promise<string> {
     });
     socket.on("error", reject);
   });
+}
+
+function rsaKey(): string {
+  return generateKeyPairSync("rsa", {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  }).privateKey;
 }
 
 function body(pem: string): string {

@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
@@ -34,6 +34,10 @@ export async function readCertificates(files: CertificateFiles): Promise<Certifi
   const [cert, key] = [await readText(flag, certFile), await readText(flag, join(directory, "tls.key"))];
   try {
     createSecureContext({ cert, key });
+    // OpenSSL keeps pairs by the type of their keys, so that an RSA key beside an ECDSA certificate is fine with it.
+    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+      throw new Error("tls.key is not the key of the certificate");
+    }
   } catch (thrown: unknown) {
     throw new EppError(
       "EPP_TLS_INVALID",

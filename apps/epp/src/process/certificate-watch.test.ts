@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,11 @@ import { lookIntervalMs, settleMs } from "./folder-watch.ts";
 
 type Pair = Pick<Certificates, "cert" | "key">;
 const pairs: Pair[] = [];
+const rsaKey = generateKeyPairSync("rsa", {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: "spki", format: "pem" },
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+}).privateKey;
 beforeAll(async () => {
   for (const name of ["one", "two"]) {
     const made = await generate([{ name: "commonName", value: name }], { keyType: "ec" });
@@ -106,6 +112,16 @@ test("a pair that does not fit is reported once and not used; the repaired one i
   expect(used).toEqual([]);
   writeFileSync(join(directory, "tls.crt"), pairs[1]!.cert);
   await settle(() => counts).toEqual({ succeeded: 1, failed: 1 });
+});
+
+test("a key of another type than the certificate's is no pair", async () => {
+  const directory = folder();
+  write(directory, { cert: pairs[0]!.cert, key: rsaKey });
+  const files = { flag: "cert-path", directory };
+  await expect(readCertificates(files)).rejects.toMatchObject({
+    code: "EPP_TLS_INVALID",
+    message: expect.stringContaining("tls.key is not the key of the certificate"),
+  });
 });
 
 test("a folder that is replaced is found by the regular look, and watched again", async () => {

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { type FSWatcher, readFileSync, watch } from "node:fs";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
@@ -34,6 +35,10 @@ export function readPair(directory: string): CertificatePair {
       key: readFileSync(join(directory, "tls.key"), "utf8"),
     };
     createSecureContext(pair);
+    // OpenSSL keeps pairs by the type of their keys, so that an RSA key beside an ECDSA certificate is fine with it.
+    if (!new X509Certificate(pair.cert).checkPrivateKey(createPrivateKey(pair.key))) {
+      throw new Error("tls.key is not the key of the certificate");
+    }
     return pair;
   } catch (thrown: unknown) {
     throw new EppError("PD_SIDECAR_TLS", `--cert-path=${directory}: ${errorText(thrown)}`, { cause: thrown });
