@@ -37,3 +37,13 @@ test("what is stopped runs no more, one by one and all together", () => {
   vi.advanceTimersByTime(100);
   expect(ran).toHaveLength(3);
 });
+
+test("delays that Node has no timers for are long, not 1 ms", () => {
+  const timers = createTimers("owner", silentLogger);
+  const ran: string[] = [];
+  timers.after(2 ** 31, () => ran.push("once"));
+  timers.every(2 ** 40, () => ran.push("every"));
+  vi.advanceTimersByTime(24 * 24 * 3_600_000);
+  expect(ran).toEqual([]);
+  timers.stopAll();
+});

@@ -7,13 +7,16 @@ export interface OwnedTimers extends Timers {
   stopAll(): void;
 }
 
+/** Node takes a longer delay for 1 ms. */
+const longestDelayMs = 2 ** 31 - 1;
+
 interface Running {
   readonly timer: NodeJS.Timeout;
   /** Index among those that run; -1 when it does not. */
   place: number;
 }
 
-/** Makes the timers of an owner; `owner` is its name in the log. */
+/** Makes the timers of an owner; `owner` is its name in the log. Delays of more than 24 days end after 24 days. */
 export function createTimers(owner: string, logger: Logger): OwnedTimers {
   // An array in which each knows its place, not a Set: the tables that a Set outgrows keep what was in them in V8's old
   // generation, and the scraper sets hundreds of timers a second.
@@ -51,15 +54,18 @@ export function createTimers(owner: string, logger: Logger): OwnedTimers {
   });
   return {
     every(intervalMs, run) {
-      return stopper(add(setInterval(guarded(run), intervalMs)));
+      return stopper(add(setInterval(guarded(run), Math.min(intervalMs, longestDelayMs))));
     },
     after(delayMs, run) {
       const guardedRun = guarded(run);
       const entry = add(
-        setTimeout(() => {
-          remove(entry);
-          guardedRun();
-        }, delayMs),
+        setTimeout(
+          () => {
+            remove(entry);
+            guardedRun();
+          },
+          Math.min(delayMs, longestDelayMs),
+        ),
       );
       return stopper(entry);
     },

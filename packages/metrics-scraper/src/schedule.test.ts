@@ -132,3 +132,21 @@ test("whatever is set, moved and taken out: every item left runs once, on time, 
     }),
   );
 });
+
+test("an item beyond the longest timer of Node is waited for in steps", () => {
+  const clock = new FakeClock();
+  const delaysMs: number[] = [];
+  const schedule = new Schedule(clock, {
+    after(delayMs, run) {
+      delaysMs.push(delayMs);
+      return clock.timers.after(delayMs, run);
+    },
+  });
+  const item = new Item();
+  schedule.set(item, clock.now() + 2 ** 31 + 5);
+  clock.advance(2 ** 31);
+  expect(item.ran).toEqual([]);
+  clock.advance(5);
+  expect(item.ran).toHaveLength(1);
+  expect(delaysMs).toEqual([2 ** 31 - 1, 6]);
+});

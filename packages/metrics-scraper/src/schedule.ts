@@ -14,6 +14,8 @@ export interface Scheduled {
 const maxItemsPerWake = 32;
 /** Items due within this time run together, so that many items cost few wake-ups. */
 const coalesceMs = 2;
+/** Node takes a longer delay for 1 ms; a wake-up that finds nothing due waits on. */
+const longestDelayMs = 2 ** 31 - 1;
 
 /**
  * Runs items at their times with a single timer: a binary heap ordered by `dueMs`.
@@ -77,7 +79,8 @@ export class Schedule {
     if (this.#running || first === undefined || first.dueMs >= this.#timerAtMs) return;
     this.#timer?.stop();
     this.#timerAtMs = first.dueMs;
-    this.#timer = this.#timers.after(Math.max(0, Math.ceil(first.dueMs - this.#clock.now())), this.#wake);
+    const delayMs = Math.max(0, Math.ceil(first.dueMs - this.#clock.now()));
+    this.#timer = this.#timers.after(Math.min(delayMs, longestDelayMs), this.#wake);
   }
 
   readonly #wake = (): void => {
