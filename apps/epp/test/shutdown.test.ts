@@ -1,6 +1,19 @@
+import { execFileSync, spawn } from "node:child_process";
+import { open, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, expect, test, vi } from "vitest";
-import { ExtProcStream, endAll, healthOf, modelServer, pickerFlags, runProgram, startPicker } from "./picker.ts";
+import {
+  ExtProcStream,
+  endAll,
+  healthOf,
+  modelServer,
+  pickerFlags,
+  runProgram,
+  startPicker,
+  temporaryFolder,
+} from "./picker.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 afterEach(endAll);
@@ -114,4 +127,38 @@ test("SIGTERM ends the program with 0, a second signal during the drain with 1",
   busy.child.kill("SIGTERM");
   expect(await busy.exited).toBe(1);
   expect(await hanging).toBeInstanceOf(Error);
+});
+
+/** A pipe with a name, as a shell makes one for `<(command)`. */
+function namedPipe(): string {
+  const path = join(temporaryFolder(), "config.yaml");
+  execFileSync("mkfifo", [path]);
+  return path;
+}
+
+test("a signal while the program still loads ends it with 0", async () => {
+  const path = namedPipe();
+  const child = spawn(fileURLToPath(new URL("../bin/epp", import.meta.url)), ["--config-file", path]);
+  const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+  // Opened once the program reads; it waits for what is never written.
+  const pipe = await open(path, "w");
+  child.kill("SIGTERM");
+  await pipe.close();
+  expect(await exited).toBe(0);
+});
+
+test("a configuration from a pipe is read once, and does not keep the program from ending", async () => {
+  const path = namedPipe();
+  const [, file, ...ports] = pickerFlags(1);
+  const written = writeFile(
+    path,
+    `plugins: [{type: file-discovery, parameters: {path: ${JSON.stringify(file)}}}]
+dataLayer: {discovery: {pluginRef: file-discovery}}
+`,
+  );
+  const program = await runProgram([...ports, "--config-file", path]);
+  await written;
+  await expect.poll(() => program.lines.join("\n")).toContain("changes are not followed");
+  program.child.kill("SIGTERM");
+  expect(await program.exited).toBe(0);
 });

@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from "node:net";
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 import { afterEach, expect, test, vi } from "vitest";
 import { ExtProcStream, endAll, modelServer, pickerFlags, runProgram } from "./picker.ts";
@@ -65,6 +66,22 @@ test("with OTEL_TRACES_EXPORTER=otlp the spans of a request reach the collector 
   const [, trace, span, flags] = set["traceparent"]!.split("-");
   expect([trace, flags]).toEqual([traceId, "01"]);
   expect(bytes.includes(Buffer.from(span!, "hex"))).toBe(true);
+});
+
+test("a collector that never answers keeps no program that was told to end", async () => {
+  const silent = createServer(() => {});
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  const { port } = silent.address() as AddressInfo; // It listens on TCP, so this is no pipe's name.
+  try {
+    const { program } = await serveOne([], {
+      OTEL_TRACES_EXPORTER: "otlp",
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_EXPORTER_OTLP_TIMEOUT: "3600000",
+    });
+    expect(program.lines.join("\n")).toContain("the last spans could not be exported in time");
+  } finally {
+    silent.close();
+  }
 });
 
 test("nothing is traced or printed unless asked for", async () => {

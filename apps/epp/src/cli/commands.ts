@@ -1,4 +1,5 @@
 import type { FlagSpec } from "../flags/flag-table.ts";
+import { endAtSignals } from "../process/start-signals.ts";
 
 /** A command of the program. */
 export interface Command {
@@ -26,7 +27,10 @@ const version: LazyCommand = {
 /** Runs when no command is named, so that the Go picker's command lines work as they are. */
 export const defaultCommand: LazyCommand = {
   summary: "runs the endpoint picker",
-  load: async () => (await import("./serve.ts")).serveCommand,
+  load: async () => {
+    endAtSignals();
+    return (await import("./serve.ts")).serveCommand;
+  },
 };
 
 /** By name. */

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { formatProblem, type PluginGraph } from "@pointsman/config";
 import { createTimers, errorText, type Logger, systemClock } from "@pointsman/core";
 import { Datastore, ObjectiveStore, RewriteStore } from "@pointsman/datastore";
@@ -10,9 +11,13 @@ import { type EppParts, EppProcess } from "../process/epp-process.ts";
 import { tellReadiness } from "../process/kubernetes-readiness.ts";
 import { loadGraph } from "../process/load-graph.ts";
 import { loadTracing } from "../process/load-tracing.ts";
+import { leaveSignals } from "../process/start-signals.ts";
 import type { Command } from "./commands.ts";
 import { complain, exitCode } from "./output.ts";
 import { eppVersion } from "./version.ts";
+
+/** Time for output that is on its way once everything has stopped. */
+const lingerMs = 1000;
 
 export const serveCommand: Command = {
   async run(args) {
@@ -94,7 +99,10 @@ export const serveCommand: Command = {
     try {
       const ports = await epp.start();
       if (options.configFile !== "" && options.configReload) {
-        followConfig(options, loaded.text, epp, { logger, metrics, datastore });
+        // A pipe has nothing more to say, and opening it again would wait for a writer without end.
+        if (statSync(options.configFile, { throwIfNoEntry: false })?.isFile() === false) {
+          logger.warn({ file: options.configFile }, "--config-file is no regular file: changes are not followed");
+        } else followConfig(options, loaded.text, epp, { logger, metrics, datastore });
       }
       const fields = () => ({ ...ports, pool: options.poolName, endpoints: datastore.snapshot().length });
       if (kubernetes === undefined) logger.info(fields(), "ready");
@@ -108,7 +116,10 @@ export const serveCommand: Command = {
       complain(`epp: ${errorText(thrown)}`);
       return exitCode.failed;
     }
-    return signalled.ended;
+    const code = await signalled.ended;
+    // What still runs, such as a call to a collector that does not answer, does not keep a process that has stopped.
+    setTimeout(() => process.exit(), lingerMs).unref();
+    return code;
   },
 };
 
@@ -220,6 +231,7 @@ function untilSignal(
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
+  leaveSignals();
   const fail = (): void => {
     // What is open is finished; a signal that comes now ends the process at once.
     signals++;
