@@ -112,6 +112,7 @@ test.each([
   [["-v=-1"], "info"],
   [["--zap-log-level=error", "-v=5"], "error"],
   [["--zap-log-level=5"], "debug"],
+  [["--zap-log-level=Error"], "error"],
   [["--zap-log-level=panic"], "silent"],
 ])("%j logs at %s", (args, level) => {
   expect(options(args)).toMatchObject({ logLevel: level });
@@ -128,6 +129,23 @@ test("flags that exclude each other are refused together", () => {
       '--zap-log-level: "loud" is not debug, info, error, panic or a verbosity',
     ],
   });
+});
+
+test("no address to bind to is no wish for all of them", () => {
+  expect(options(["--bind-address="])).toEqual({
+    problems: ["--bind-address is empty; 0.0.0.0 stands for all addresses"],
+  });
+});
+
+test.each([
+  ["--refresh-metrics-interval=1s", 0],
+  ["--refresh-metrics-interval=2s", 1],
+  ["--metrics-staleness-threshold=0s", 1],
+])("%s has %d warnings of signals that are never known for long", (flag, count) => {
+  const parsed = options([flag]);
+  expect("warnings" in parsed && parsed.warnings).toEqual(
+    new Array(count).fill(expect.stringContaining("signals turn unknown before they are read again")),
+  );
 });
 
 test("a refresh interval below 50ms is raised and said", () => {

@@ -97,6 +97,14 @@ export function serveOptions(
     warnings.push(`--refresh-metrics-interval is below ${minRefreshMs}ms; ${minRefreshMs}ms is used`);
     refreshMetricsIntervalMs = minRefreshMs;
   }
+  const stalenessMs = get<number>("metrics-staleness-threshold");
+  if (stalenessMs <= refreshMetricsIntervalMs) {
+    warnings.push(
+      `--metrics-staleness-threshold is ${stalenessMs}ms, no longer than --refresh-metrics-interval of ${refreshMetricsIntervalMs}ms: signals turn unknown before they are read again`,
+    );
+  }
+  const bindAddress = get<string>("bind-address");
+  if (bindAddress === "") problems.push("--bind-address is empty; 0.0.0.0 stands for all addresses");
   const logLevel = logLevelOf(get<string>("zap-log-level"), get<number>("v"));
   if (logLevel === undefined) {
     problems.push(
@@ -128,7 +136,7 @@ export function serveOptions(
     metricsPort: get("metrics-port"),
     httpProxyPort: httpProxyPort === -1 ? undefined : httpProxyPort,
     extProcSocket: get<string>("ext-proc-socket") || undefined,
-    bindAddress: get("bind-address"),
+    bindAddress,
     extProcTransport: get<string>("ext-proc-transport") === "grpc-js" ? "grpc-js" : "http2",
     poolName: choice.poolName ?? "epp",
     poolNamespace: poolNamespace || "default",
@@ -144,7 +152,7 @@ export function serveOptions(
     maxReceiveBytes: get<number | undefined>("grpc-max-recv-msg-size") ?? defaultMaxReceiveBytes,
     maxSendBytes: get<number | undefined>("grpc-max-send-msg-size"),
     refreshMetricsIntervalMs,
-    stalenessMs: get("metrics-staleness-threshold"),
+    stalenessMs,
     healthOnExtProcPort: get("health-checking"),
     secureServing: get("secure-serving"),
     certPath: get("cert-path"),
@@ -211,7 +219,8 @@ function wholeWindow(flag: string, environment: Readonly<Record<string, string |
   return flag === "true";
 }
 
-function logLevelOf(zap: string, verbosity: number): LogLevel | undefined {
+function logLevelOf(name: string, verbosity: number): LogLevel | undefined {
+  const zap = name.toLowerCase();
   if (zap === "") return levelOfVerbosity(verbosity < 0 ? 2 : verbosity);
   if (zap === "debug" || zap === "info" || zap === "error") return zap;
   // Nothing here is worse than an error.
