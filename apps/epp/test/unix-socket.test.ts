@@ -78,3 +78,10 @@ test("a Unix socket of a running process stops the start and goes on serving", a
   expect(other.listening && existsSync(path)).toBe(true);
   other.close();
 });
+
+test("a path that no Unix socket can have is refused with the length that one can have", async () => {
+  const path = join(temporaryFolder(), "s".repeat(120));
+  await expect(startPicker([...pickerFlags(await idleServer()), "--ext-proc-socket", path])).rejects.toThrow(
+    /--ext-proc-socket=.*: the path has \d+ bytes; that of a Unix socket has at most 107/,
+  );
+});
