@@ -123,10 +123,20 @@ function resourceOf(service: string, version: string): Resource {
   return own.merge(detectResources({ detectors: [resourceAttributesEnvDetector, serviceNameEnvDetector] }));
 }
 
+/** No request fails over what the library reports, so these are warnings. */
 function diagLogger(logger: Logger) {
-  const log =
-    (level: "error" | "warn") =>
-    (message: string): void =>
-      logger[level]({ problem: message.slice(0, 500) }, "OpenTelemetry reports a problem");
-  return { error: log("error"), warn: log("warn"), info: () => {}, debug: () => {}, verbose: () => {} };
+  const warn = (message: string): void =>
+    logger.warn({ problem: problemOf(message).slice(0, 500) }, "OpenTelemetry reports a problem");
+  return { error: warn, warn, info: () => {}, debug: () => {}, verbose: () => {} };
+}
+
+/** The library writes errors as JSON of all their fields, the stack first. */
+function problemOf(message: string): string {
+  try {
+    const fields: unknown = JSON.parse(message);
+    if (typeof fields === "object" && fields !== null && "message" in fields) return String(fields.message);
+  } catch {
+    // A text.
+  }
+  return message;
 }

@@ -1,3 +1,4 @@
+import { diag } from "@opentelemetry/api";
 import {
   type Endpoint,
   Exchange,
@@ -374,4 +375,19 @@ test("the environment names the service, and the console exporter prints", async
       },
     }),
   );
+});
+
+test("what the library reports is told in words, as a warning", async () => {
+  const warnings: unknown[] = [];
+  const { logger, errors } = errorLog();
+  tracing = await startTracing({
+    environment: always,
+    version: "1.2.3",
+    clock: new FakeClock(),
+    logger: { ...logger, warn: (fields) => warnings.push(fields["problem"]) },
+  });
+  diag.error(JSON.stringify({ stack: "Error: nobody\n    at x", message: "nobody listens", code: "14" }));
+  diag.warn("half a {");
+  expect(warnings).toEqual(["nobody listens", "half a {"]);
+  expect(errors).toEqual([]);
 });
