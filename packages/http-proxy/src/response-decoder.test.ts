@@ -172,6 +172,14 @@ describe("answers against the standard end with a problem", () => {
     expect(byteByByte.problem).toBe(whole.problem);
   });
 
+  test("another protocol is known by its first bytes, however many follow", () => {
+    for (const text of ["\0\0\x12\x04\0\0\0\0\0", "\x15\x03\x01\0\x02\x02\x28", "HTTP/2", "h", "\0".repeat(300)]) {
+      expect(decode(text, { maxHeaderBytes: 256 }).problem, JSON.stringify(text)).toContain("status line");
+    }
+    for (const text of ["H", "HTTP/", "HTTP/1.", "HTTP/1.1 2"]) expect(decode(text).problem, text).toBeUndefined();
+    expect(decode(`${"a".repeat(300)}\r\n\r\n`, { maxHeaderBytes: 256 }).problem).toContain("status line");
+  });
+
   test.each([
     ["headers", `${ok}X: ${"a".repeat(300)}\r\n\r\n`, "headers exceed 256"],
     ["headers that never end", `${ok}X: ${"a".repeat(300)}`, "headers exceed 256"],

@@ -33,6 +33,8 @@ const trailers = 9;
 const done = 10;
 
 const headEnd = Buffer.from("\r\n\r\n");
+const protocol = "HTTP/1.";
+const protocolBytes = Buffer.from(protocol);
 const statusLine = /^HTTP\/1\.([01]) ([1-5][0-9][0-9])(?: .*)?$/;
 const noStatusLine = "its status line is not that of HTTP/1.1";
 const maxChunkSizeDigits = 12;
@@ -91,12 +93,13 @@ export class ResponseDecoder {
     while (this.#state === head) {
       const end = this.#findHeadEnd(bytes, at, length);
       if (end === undefined) {
-        if (this.#firstLineIsLoose()) return noStatusLine;
+        if (this.#isOtherProtocol() || this.#firstLineIsLoose()) return noStatusLine;
         // The last bytes that are held may be the first ones of the empty line.
         const headBytes = this.#heldBytes - headEnd.length + 1;
         return headBytes > this.#maxHeaderBytes ? `headers exceed ${this.#maxHeaderBytes} bytes` : undefined;
       }
       const text = this.#headText(bytes, at, end);
+      if (!text.startsWith(protocol)) return noStatusLine;
       const lineEnd = text.indexOf("\n");
       if (lineEnd !== -1 && lineEnd < this.#maxHeaderBytes && text.charCodeAt(lineEnd - 1) !== 13) return noStatusLine;
       if (text.length > this.#maxHeaderBytes) return `headers exceed ${this.#maxHeaderBytes} bytes`;
@@ -192,6 +195,12 @@ export class ResponseDecoder {
     const found = this.#held.subarray(from, needed).indexOf(headEnd);
     if (found === -1) return undefined;
     return at + from + found + headEnd.length - before;
+  }
+
+  /** The first bytes of what is held begin no response, so that waiting for the end of its head would be in vain. */
+  #isOtherProtocol(): boolean {
+    const bytes = Math.min(this.#heldBytes, protocolBytes.length);
+    return this.#held?.compare(protocolBytes, 0, bytes, 0, bytes) !== 0;
   }
 
   /**
