@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import { closedPort } from "../test/model-server.ts";
 import { ProxyFixture } from "../test/proxy-fixture.ts";
@@ -154,6 +155,19 @@ test("a refused upgrade ends the connection: what is behind it may be of the oth
   expect(client.received).toBe("");
 });
 
+test("refusals of what is no request count as answers, too", async () => {
+  const { connect, metrics } = await fixture.proxy({ ports: [] });
+  for (const [text, statusClass] of [
+    ["hello\r\n\r\n", "4xx"],
+    [`GET / HTTP/1.2\r\n${tail}`, "5xx"],
+  ] as const) {
+    const client = await connect();
+    client.write(text);
+    await client.response();
+    expect(metrics.value("llm_d_epp_http_proxy_responses_total", statusClass)).toBe(1);
+  }
+});
+
 test("with JSON errors, refusals of the proxy itself are JSON, too", async () => {
   const closed = await closedPort();
   const { connect } = await fixture.proxy({ ports: [closed], errorFormat: "json" });
@@ -201,18 +215,15 @@ test("a request in absolute form goes to its path, under its host", async () => 
   ]);
 });
 
-test("a client that would like HTTP/2 is served HTTP/1.1", async () => {
+test.each(["h2c", "TLS/1.2", "tls/1.3, H2C"])("a client that would like %s is served HTTP/1.1", async (protocol) => {
   const server = await fixture.modelServer((_request, res) => res.end("{}"));
   const { connect } = await fixture.proxy({ ports: [server.port] });
   const client = await connect();
+  const wish = `Connection: Upgrade, HTTP2-Settings\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: AAMAAABk\r\n`;
   for (let i = 0; i < 2; i++) {
-    client.write(
-      chat.replace("\r\n", "\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"),
-    );
+    client.write(chat.replace("\r\n", `\r\n${wish}`));
     expect((await client.response()).status).toBe(200);
-    client.write(
-      "GET /v1/models HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\nHost: a\r\n\r\n",
-    );
+    client.write(`GET /v1/models HTTP/1.1\r\n${wish}${tail}`);
     expect((await client.response()).status).toBe(200);
   }
   for (const { headers } of server.requests) {
@@ -222,20 +233,95 @@ test("a client that would like HTTP/2 is served HTTP/1.1", async () => {
   expect(server.requests.length).toBe(4);
 });
 
-test("what follows an open request and is no request does not get into its answer", async () => {
-  let answer: (() => void) | undefined;
-  const server = await fixture.modelServer((_request, res) => {
-    res.writeHead(200, { "content-type": "text/event-stream" }).write("data: 1\n\n");
-    answer = () => void res.end();
-  });
+test("a protocol that Connection does not list is no wish to switch to it", async () => {
+  const server = await fixture.modelServer((_request, res) => res.end("{}"));
   const { connect } = await fixture.proxy({ ports: [server.port] });
   const client = await connect();
-  client.write(chat);
-  await client.until((text) => text.includes("data: 1"));
-  client.write("garbage\r\n\r\n");
-  await client.untilEnd();
-  expect(client.received).not.toContain("400");
-  answer!();
+  for (let i = 0; i < 2; i++) {
+    client.write(`GET /v1/models HTTP/1.1\r\nUpgrade: websocket\r\n${tail}`);
+    expect((await client.response()).status).toBe(200);
+  }
+  expect(server.requests.map(({ headers }) => headers["upgrade"])).toEqual([undefined, undefined]);
+});
+
+describe("what follows a whole request and is none", () => {
+  test.each([
+    ["a body that is longer than its length", "}"],
+    ["bytes that are no request", "garbage\r\n\r\n"],
+  ])("%s: the answer is given, and ends the connection", async (_name, behind) => {
+    const upstreams: ServerResponse[] = [];
+    const server = await fixture.modelServer((_request, res) => void upstreams.push(res));
+    const { connect, log } = await fixture.proxy({ ports: [server.port] });
+    const client = await connect();
+    client.write(`${chat}${behind}`);
+    await expect.poll(() => upstreams.length).toBe(1);
+    client.write(chat);
+    upstreams[0]!.end("{}");
+    expect(await client.response()).toMatchObject({ status: 200, headers: { connection: "close" } });
+    await client.untilEnd();
+    expect(client.received).toBe("");
+    expect(server.requests.length).toBe(1);
+    expect(log.filter(({ message }) => message === "what follows a request on its connection is not read").length).toBe(
+      1,
+    );
+  });
+
+  test("a refusal is given, too", async () => {
+    const { connect } = await fixture.proxy({ ports: [] });
+    const client = await connect();
+    client.write(`${chat.slice(0, -1)}}}`);
+    expect((await client.response()).status).toBe(503);
+    await client.untilEnd();
+    expect(client.received).toBe("");
+  });
+
+  test("a stream that has begun passes whole, and nothing gets into it", async () => {
+    const upstreams: ServerResponse[] = [];
+    const server = await fixture.modelServer((_request, res) => {
+      upstreams.push(res);
+      res.writeHead(200, { "content-type": "text/event-stream" }).write("data: 1\n\n");
+    });
+    const { connect, log } = await fixture.proxy({ ports: [server.port] });
+    const client = await connect();
+    client.write(chat);
+    await client.until((text) => text.includes("data: 1"));
+    client.write("garbage\r\n\r\n");
+    await expect.poll(() => log.some(({ message }) => message.startsWith("what follows"))).toBe(true);
+    upstreams[0]!.end("data: 2\n\n");
+    expect((await client.response()).body.toString()).toBe("data: 1\n\ndata: 2\n\n");
+    await client.untilEnd();
+    expect(client.received).toBe("");
+  });
+
+  test("the answers that were due before it are given in their order", async () => {
+    const server = await fixture.modelServer((_request, res) => res.end("{}"));
+    const { connect } = await fixture.proxy({ ports: [server.port] });
+    const client = await connect();
+    client.write(`${chat}GET /v1/models HTTP/1.1\r\n${tail}garbage\r\n\r\n`);
+    for (const connection of ["keep-alive", "close"]) {
+      expect(await client.response()).toMatchObject({ status: 200, headers: { connection } });
+    }
+    await client.untilEnd();
+    expect(client.received).toBe("");
+  });
+
+  test("half a request that goes no further does not cost the answer before it", async () => {
+    const upstreams: ServerResponse[] = [];
+    const server = await fixture.modelServer((_request, res) => {
+      upstreams.push(res);
+      res.writeHead(200, { "content-type": "text/event-stream" }).write("data: 1\n\n");
+    });
+    const { connect, log } = await fixture.proxy({ ports: [server.port] }, { limits: { headerTimeoutMs: 50 } });
+    const client = await connect();
+    client.write(`${chat}GET /v1/mod`);
+    await expect
+      .poll(() => log.find(({ message }) => message.startsWith("what follows"))?.fields, { timeout: 10_000 })
+      .toMatchObject({ code: "RequestTimeout" });
+    upstreams[0]!.end("data: 2\n\n");
+    expect((await client.response()).body.toString()).toBe("data: 1\n\ndata: 2\n\n");
+    await client.untilEnd();
+    expect(client.received).toBe("");
+  });
 });
 
 describe("clients that are too slow", () => {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { allocateBlock, blockHeadBytes, frameBlock } from "./body-block.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import type { HttpProxyLimits } from "./http-proxy-limits.ts";
-import type { ProxyMetrics } from "./proxy-metrics.ts";
+import { countAnswer, type ProxyMetrics } from "./proxy-metrics.ts";
 
 export interface ClientResponseContext {
   readonly deadlines: Deadlines;
@@ -77,7 +77,7 @@ export class ClientResponse implements Deadline {
     res.writeHead(status, fields);
     // Chunks are framed here, in place: one write for each instead of four.
     if (this.#chunked) res.chunkedEncoding = false;
-    this.#context.metrics.responses[Math.floor(status / 100) - 1]?.inc();
+    countAnswer(this.#context.metrics, status);
   }
 
   /** Sends the head without waiting for a body. */

@@ -20,7 +20,7 @@ import { ClientResponse } from "./client-response.ts";
 import { Deadlines } from "./deadlines.ts";
 import { type HttpProxyLimits, resolveLimits } from "./http-proxy-limits.ts";
 import { ProxiedRequest, type ProxyContext } from "./proxied-request.ts";
-import { createProxyMetrics, type ProxyMetrics } from "./proxy-metrics.ts";
+import { countAnswer, createProxyMetrics, type ProxyMetrics } from "./proxy-metrics.ts";
 import { methodRefusal, type Refusal, type RequestHead, readRequestHead } from "./request-head.ts";
 import { systemTimers } from "./system-timers.ts";
 import { UpstreamPool } from "./upstream-pool.ts";
@@ -236,9 +236,10 @@ class ProxyServer implements HttpProxy, ProxyContext {
     server.on("checkExpectation", (req, res) => this.#onRequest(req, res, false));
     server.on("connect", (_req, socket: Duplex) => this.#endConnection(socket, methodRefusal("CONNECT")));
     server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
-      // Bytes behind the request that was to be the connection's last. Its answer goes out, and nobody reads them.
-      if (error.code === "HPE_CLOSED_CONNECTION" && this.#connection(socket).open.length > 0) return;
-      this.#endConnection(socket, clientErrorRefusal(error.code));
+      const refusal = clientErrorRefusal(error.code);
+      const last = this.#connection(socket).open.at(-1);
+      if (refusal !== undefined && last?.req.complete === true) this.#endBehind(last, refusal);
+      else this.#endConnection(socket, refusal);
     });
     return server;
   }
@@ -320,6 +321,14 @@ class ProxyServer implements HttpProxy, ProxyContext {
     ]);
   }
 
+  /** What follows a whole request is none, or comes too slowly: the connection ends with that request's answer. */
+  #endBehind({ client }: OpenRequest, { code, message }: Refusal): void {
+    // The parser complains again about all that arrives.
+    if (client.endsConnection) return;
+    client.endsConnection = true;
+    this.logger.info({ code, problem: message }, "what follows a request on its connection is not read");
+  }
+
   /** Answers what is no request, where that cannot be taken for the answer to another request, and closes. */
   #endConnection(socket: Duplex, refusal: Refusal | undefined): void {
     const [only, second] = this.#connection(socket).open;
@@ -330,6 +339,7 @@ class ProxyServer implements HttpProxy, ProxyContext {
       return;
     }
     this.logger.info({ code: refusal.code, problem: refusal.message }, "request rejected");
+    countAnswer(this.metrics, refusal.status);
     const reason = STATUS_CODES[refusal.status] ?? "";
     socket.end(lastResponse(refusal, reason, this.#errorFormat()), () => socket.destroy());
   }
@@ -352,6 +362,8 @@ class ProxyServer implements HttpProxy, ProxyContext {
   #close(connection: ClientConnection, open: OpenRequest): void {
     if (!connection.delete(open)) return;
     connection.ended ||= open.client.endsConnection;
+    // The answer may have begun with the promise to keep the connection.
+    if (connection.ended) open.req.socket.destroySoon();
     open.client.closed();
     open.proxied?.clientClosed();
     this.#open--;

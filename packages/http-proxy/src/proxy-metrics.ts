@@ -65,3 +65,8 @@ export function createProxyMetrics(metrics: MetricsRegistry): ProxyMetrics {
     responses: classes.map((name) => responses.labels(name)),
   };
 }
+
+/** Counts an answer that begins. */
+export function countAnswer(metrics: ProxyMetrics, status: number): void {
+  metrics.responses[Math.floor(status / 100) - 1]?.inc();
+}

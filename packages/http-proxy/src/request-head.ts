@@ -33,6 +33,8 @@ const refusedMethods: ReadonlySet<string> = new Set(["CONNECT", "TRACE"]);
 const visible = /^[\x21-\x7e]+$/;
 const hostCharacters = /^[A-Za-z0-9._~!$&'()*+,;=:[\]%-]*$/;
 const bodyIsAwaited = /^100-continue$/i;
+/** What clients offer beside HTTP/1.1 and do not insist on. */
+const optionalProtocols = /^(?:h2c|tls\/[0-9.]+)(?:[ \t]*,[ \t]*(?:h2c|tls\/[0-9.]+))*$/i;
 const absoluteTarget = /^https?:\/\/([^/?#]+)([^#]*)$/i;
 
 /**
@@ -56,9 +58,10 @@ export function readRequestHead(req: IncomingMessage, maxHeaders: number): Reque
       return { status: 501, code: "NotImplemented", message: "the only transfer coding known is chunked" };
     }
   }
+  const listed = listedByConnection(parsed.connection);
   const upgrade = parsed.upgrade;
-  // A client that would also like HTTP/2 is served HTTP/1.1; other protocols cannot be answered at all.
-  if (upgrade !== undefined && upgrade.toLowerCase() !== "h2c") {
+  // A client that would also like HTTP/2 or TLS is served HTTP/1.1; other protocols cannot be answered at all.
+  if (upgrade !== undefined && listed?.has("upgrade") === true && !optionalProtocols.test(upgrade)) {
     const message = "the connection cannot switch to another protocol";
     // Bytes behind such a request are taken for the other protocol's.
     return { status: 501, code: "NotImplemented", message, endsConnection: true };
@@ -66,7 +69,6 @@ export function readRequestHead(req: IncomingMessage, maxHeaders: number): Reque
 
   const target = requestTarget(req.url ?? "");
   if (target === undefined) return bad("invalid request target");
-  const listed = listedByConnection(parsed.connection);
   const headers = new Headers();
   headers.append(":method", method);
   headers.append(":path", target.path);
