@@ -61,7 +61,7 @@ test.each(["http2", "grpc-js"])(
   },
 );
 
-test("the built-in proxy takes requests while it drains, and tells that it is not ready", async () => {
+test("the built-in proxy takes requests while it drains, keeps no connection, and tells that it is not ready", async () => {
   const held: ServerResponse[] = [];
   const modelPort = await modelServer((request, response) => {
     if (request.url === "/metrics") response.end("vllm:num_requests_waiting 0\n");
@@ -83,7 +83,9 @@ test("the built-in proxy takes requests while it drains, and tells that it is no
   const late = complete();
   await expect.poll(() => held.length).toBe(2);
   for (const response of held) response.end("{}");
-  expect([(await early).status, (await late).status]).toEqual([200, 200]);
+  for (const { status, headers } of [await early, await late]) {
+    expect([status, headers.get("connection")]).toEqual([200, "close"]);
+  }
   await drained;
 });
 

@@ -51,6 +51,22 @@ test("answers that begin during a drain end their connection", async () => {
   await drain;
 });
 
+test("once connections are not kept, each ends with its next answer, and new ones are still taken", async () => {
+  const server = await fixture.modelServer((_request, res) => res.end("{}"));
+  const { proxy, connect } = await fixture.proxy({ ports: [server.port] });
+  const kept = await connect();
+  kept.write(chat);
+  expect((await kept.response()).headers["connection"]).toBe("keep-alive");
+  proxy.endKeepAlive();
+  const fresh = await connect();
+  for (const client of [kept, fresh]) {
+    client.write(chat);
+    expect(await client.response()).toMatchObject({ status: 200, headers: { connection: "close" } });
+    await client.untilEnd();
+  }
+  expect(server.requests.length).toBe(3);
+});
+
 test("a drain without open requests is done at once", async () => {
   const { proxy } = await fixture.proxy({ ports: [] });
   await proxy.drain(60_000);

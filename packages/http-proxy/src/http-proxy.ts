@@ -47,6 +47,8 @@ export interface HttpProxyOptions {
 export interface HttpProxy {
   /** Listens. Rejects with `EPP_HTTP_PROXY_LISTEN`. */
   start(): Promise<{ readonly host: string; readonly port: number }>;
+  /** Keeps no connection from here on: each ends with its next answer. New ones are still taken. */
+  endKeepAlive(): void;
   /**
    * Takes no more connections, ends the idle ones, and resolves when the open requests are done or `timeoutMs` is over.
    * Requests left over go on until `stop`.
@@ -112,6 +114,7 @@ class ProxyServer implements HttpProxy, ProxyContext {
   readonly #connections = new WeakMap<Duplex, ClientConnection>();
   readonly #refusedHeaders = new Set<string>();
   #open = 0;
+  #keepsAlive = true;
   #draining = false;
   #stopping = false;
   #whenIdle: (() => void)[] = [];
@@ -162,7 +165,12 @@ class ProxyServer implements HttpProxy, ProxyContext {
     return { host: address.address, port: address.port };
   }
 
+  endKeepAlive(): void {
+    this.#keepsAlive = false;
+  }
+
   async drain(timeoutMs: number): Promise<void> {
+    this.endKeepAlive();
     if (!this.#draining) {
       this.#draining = true;
       this.logger.info({ openRequests: this.#open }, "HTTP proxy drains");
@@ -182,6 +190,7 @@ class ProxyServer implements HttpProxy, ProxyContext {
   }
 
   async stop(): Promise<void> {
+    this.endKeepAlive();
     this.#draining = true;
     this.#stopping = true;
     const closed = this.#server.listening
@@ -200,7 +209,7 @@ class ProxyServer implements HttpProxy, ProxyContext {
   }
 
   lastOnConnection(): boolean {
-    return this.#draining;
+    return !this.#keepsAlive;
   }
 
   stopping(): boolean {

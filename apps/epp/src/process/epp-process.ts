@@ -321,6 +321,7 @@ export class EppProcess {
     // Another replica may lead at once; it need not wait for the requests that are open here.
     const released = kubernetes?.release();
     const [proxy, timers] = [this.#proxy, this.#timers];
+    proxy?.endKeepAlive();
     const open = (): number =>
       this.#extProc.reduce((sum, server) => sum + server.openStreams(), proxy?.openRequests() ?? 0);
     if (timers !== undefined) {
