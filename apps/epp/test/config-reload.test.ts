@@ -92,6 +92,15 @@ test("the program follows its configuration file, keeps the last good one, and r
     .toMatch(/ 2$/);
 });
 
+test("SIGHUP does not end a picker that leaves its configuration file alone", async () => {
+  const { file } = await folderWithConfig();
+  const { child, exited, lines } = await runProgram([...flags, "--config-file", file, "--config-reload=false"]);
+  child.kill("SIGHUP");
+  await expect.poll(() => lines.join("\n"), { timeout: 20_000 }).toContain("SIGHUP has no effect");
+  child.kill("SIGTERM");
+  expect(await exited).toBe(0);
+});
+
 test("requests in flight end on the configuration they began with; learned state and endpoints go over", async () => {
   const { file } = await folderWithConfig();
   const all = [...flags, "--config-file", file, "--secure-serving=false"];

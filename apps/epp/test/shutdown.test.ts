@@ -164,3 +164,11 @@ dataLayer: {discovery: {pluginRef: file-discovery}}
   program.child.kill("SIGTERM");
   expect(await program.exited).toBe(0);
 });
+
+test("SIGHUP drains a picker without a configuration file", async () => {
+  const modelPort = await modelServer((_request, response) => response.end(""));
+  const program = await runProgram(pickerFlags(modelPort));
+  program.child.kill("SIGHUP");
+  expect(await program.exited).toBe(0);
+  expect(program.lines.join("\n")).toContain("draining");
+});

@@ -95,14 +95,22 @@ export const serveCommand: Command = {
       onLeadershipLost: () => signalled.fail(),
     });
     // Before the start, so that no signal after "ready" finds nobody.
-    const signalled = untilSignal(epp, options.drainTimeoutMs, logger);
+    const signalled = untilSignal(epp, endingSignals(options), options.drainTimeoutMs, logger);
+    let reload: ConfigReload | undefined;
+    if (options.configFile !== "") {
+      process.on("SIGHUP", () => {
+        if (reload === undefined)
+          logger.info({ file: options.configFile }, "SIGHUP has no effect: the file is not followed");
+        else reload.reload();
+      });
+    }
     try {
       const ports = await epp.start();
       if (options.configFile !== "" && options.configReload) {
         // A pipe has nothing more to say, and opening it again would wait for a writer without end.
         if (statSync(options.configFile, { throwIfNoEntry: false })?.isFile() === false) {
           logger.warn({ file: options.configFile }, "--config-file is no regular file: changes are not followed");
-        } else followConfig(options, loaded.text, epp, { logger, metrics, datastore });
+        } else reload = followConfig(options, loaded.text, epp, { logger, metrics, datastore });
       }
       const fields = () => ({ ...ports, pool: options.poolName, endpoints: datastore.snapshot().length });
       if (kubernetes === undefined) logger.info(fields(), "ready");
@@ -123,14 +131,14 @@ export const serveCommand: Command = {
   },
 };
 
-/** Puts changes of the configuration file to work, and reads it again at SIGHUP. */
+/** Puts changes of the configuration file to work. */
 function followConfig(
   options: ServeOptions,
   current: string,
   epp: EppProcess,
   parts: { readonly logger: Logger; readonly metrics: PrometheusMetrics; readonly datastore: Datastore },
-): void {
-  const reload = new ConfigReload({
+): ConfigReload {
+  return new ConfigReload({
     ...parts,
     file: options.configFile,
     current,
@@ -138,7 +146,6 @@ function followConfig(
     use: (graph, effective) => epp.replaceGraph(graph, effective),
     timers: createTimers("config-reload", parts.logger),
   });
-  process.on("SIGHUP", () => reload.reload());
 }
 
 /** Takes the endpoints from Kubernetes, and with an InferencePool objectives and rewrite rules, too. */
@@ -178,12 +185,18 @@ function warnOfIdleFlags({ kubernetes, leaderElection }: ServeOptions, logger: L
   }
 }
 
+/** A picker without a configuration file has nothing that SIGHUP could read again: its terminal is gone. */
+function endingSignals({ configFile }: ServeOptions): readonly NodeJS.Signals[] {
+  return configFile === "" ? ["SIGTERM", "SIGINT", "SIGHUP"] : ["SIGTERM", "SIGINT"];
+}
+
 /**
- * Drains at the first SIGTERM or SIGINT; `ended` is the exit code then. A second signal ends the process at once, and so
+ * Drains at the first of `signals`; `ended` is the exit code then. A second signal ends the process at once, and so
  * does one during the start. `fail` drains and ends with the code of a failure.
  */
 function untilSignal(
   epp: EppProcess,
+  signals: readonly NodeJS.Signals[],
   drainTimeoutMs: number,
   logger: Logger,
 ): { readonly ended: Promise<number>; forget(): void; fail(): void } {
@@ -193,10 +206,10 @@ function untilSignal(
   });
   // Servers and timers may all be unreferenced or idle; the process lives until it is told to end.
   const alive = setInterval(() => {}, 60_000);
-  let signals = 0;
+  let received = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
-    signals++;
-    if (signals > 1) {
+    received++;
+    if (received > 1) {
       logger.warn({ signal }, "second signal: ending at once");
       process.exit(exitCode.failed);
     }
@@ -226,15 +239,13 @@ function untilSignal(
   };
   const forget = (): void => {
     clearInterval(alive);
-    process.off("SIGTERM", onSignal);
-    process.off("SIGINT", onSignal);
+    for (const signal of signals) process.off(signal, onSignal);
   };
-  process.on("SIGTERM", onSignal);
-  process.on("SIGINT", onSignal);
+  for (const signal of signals) process.on(signal, onSignal);
   leaveSignals();
   const fail = (): void => {
     // What is open is finished; a signal that comes now ends the process at once.
-    signals++;
+    received++;
     drain(exitCode.failed);
   };
   return { ended, forget, fail };
