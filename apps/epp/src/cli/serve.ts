@@ -37,6 +37,11 @@ export const serveCommand: Command = {
       labelNames: ["level"],
     });
     const logger = createLogger({ level: options.logLevel, onDropped: (level) => dropped.labels(level).inc() });
+    // A promise of a plugin that fails with nobody waiting for it must not take the other requests with it.
+    process.on("unhandledRejection", (thrown) => {
+      const stack = thrown instanceof Error ? thrown.stack : undefined;
+      logger.error({ problem: errorText(thrown), stack }, "a promise failed that nobody waited for");
+    });
     for (const warning of options.warnings) logger.warn({}, warning);
     const datastore = new Datastore({
       pool: { name: options.poolName, namespace: options.poolNamespace, appProtocol: undefined },
