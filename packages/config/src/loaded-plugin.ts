@@ -3,6 +3,7 @@ import {
   type AttributeKey,
   type Consumes,
   hasRole,
+  methodOfRole,
   type NamedPlugin,
   type PluginInstance,
   type PluginKind,
@@ -74,6 +75,18 @@ const singleRoleKinds: ReadonlySet<PluginKind> = new Set([
   "profile-handler",
   "policy",
 ]);
+
+/** Kinds whose plugins may act without the role of the kind: a producer may only read headers. */
+const freeKinds: ReadonlySet<PluginKind> = new Set(["profile-handler", "producer", "source", "extractor"]);
+
+export const pluginKinds: readonly string[] = Object.keys(roleOfKind);
+
+/** The method without which an instance is no plugin of its kind; `undefined` when it has it, or needs none. */
+export function missingMethod(kind: PluginKind, instance: PluginInstance): string | undefined {
+  const role = roleOfKind[kind];
+  if (role === undefined || freeKinds.has(kind) || hasRole(instance, role)) return undefined;
+  return methodOfRole(role);
+}
 
 /**
  * Whether a plugin takes a role: by its instance if it was created, else by its kind. `undefined` when that does not

@@ -222,6 +222,35 @@ describe("creation", () => {
     ]);
   });
 
+  test.each([
+    ["that is a promise", async () => ({ admitRequest: () => undefined }), "create returned a promise"],
+    ["that is a promise which fails", () => Promise.reject(new Error("late")), "create returned a promise"],
+    [
+      "without the method of its kind",
+      () => ({}),
+      'what a plugin of kind admitter creates needs the method "admitRequest"',
+    ],
+  ])("an instance %s is refused", async (_name, made, message) => {
+    // A plugin in plain JavaScript may return anything.
+    const create = made as unknown as AnyPluginDefinition["create"];
+    const odd = definePlugin({ type: "odd", kind: "admitter", stability: "beta", summary: "Fake.", create });
+    const outcome = await usualPlugins().addDefinition(odd).load("plugins: [{type: odd}]");
+    expect(places(outcome)).toEqual(["1:18 CREATE_FAILED"]);
+    expect(outcome.problems[0]?.message).toContain(message);
+  });
+
+  test("a kind that does not exist is a broken plugin", async () => {
+    // A plugin in plain JavaScript may say anything.
+    const kind = "admiter" as AnyPluginDefinition["kind"];
+    const odd = definePlugin({ type: "odd", kind, stability: "beta", summary: "Fake.", create: () => ({}) });
+    const outcome = await usualPlugins().addDefinition(odd).load("plugins: [{type: odd}]");
+    expect(places(outcome)).toEqual(["1:18 BROKEN_PLUGIN"]);
+    expect(outcome.problems[0]).toMatchObject({
+      message: 'plugins[0] "odd" is of kind "admiter", which does not exist.',
+      help: expect.stringContaining("Kinds: filter, scorer,"),
+    });
+  });
+
   test("a plugin that reads what it does not declare does not start", async () => {
     const fakes = usualPlugins().add("snoop", "admitter", {
       onCreate: (_, host) => host.endpointReader(WAITING_QUEUE_SIZE),

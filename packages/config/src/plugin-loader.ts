@@ -10,7 +10,7 @@ import {
 import { checkParameters, parameterPlace } from "./check-parameters.ts";
 import type { ConfigNode, Place } from "./config-node.ts";
 import { ProblemList } from "./config-problem.ts";
-import type { LoadedPlugin } from "./loaded-plugin.ts";
+import { type LoadedPlugin, missingMethod, pluginKinds } from "./loaded-plugin.ts";
 import { OwnedPlugin } from "./owned-plugin.ts";
 import { OwnedTimers } from "./owned-timers.ts";
 import { isResolveFailure, type PluginResolver, type ResolveFailure } from "./plugin-resolver.ts";
@@ -240,6 +240,15 @@ export class PluginLoader {
     problems: ProblemList = this.#problems,
   ): Promise<LoadedPlugin> {
     const { label, at, name } = identity;
+    if (!pluginKinds.includes(definition.kind)) {
+      problems.add(
+        "EPP_CONFIG_BROKEN_PLUGIN",
+        at,
+        `${label} is of kind ${quote(definition.kind)}, which does not exist.`,
+        `Kinds: ${listNames(pluginKinds)}.`,
+      );
+      return { ...identity, ...nothingLoaded };
+    }
     const unsound: LoadedPlugin = { ...identity, ...nothingLoaded, definition };
     const allowed = definition.stability !== "alpha" || this.#options.allowExperimental;
     if (!allowed) {
@@ -308,10 +317,23 @@ export class PluginLoader {
       });
       const instance: unknown = definition.create(params, host);
       if (typeof instance !== "object" || instance === null) throw new Error("create returned no instance");
+      if (instance instanceof Promise) {
+        // What becomes of it concerns nobody.
+        instance.catch(() => {});
+        throw new Error("create returned a promise; it must return the instance");
+      }
       // What a definition's `create` returns, checked to be an object.
       const made = instance as NonNullable<LoadedPlugin["instance"]>;
-      plugin.instance = made;
       this.#created.push(new OwnedPlugin({ name, definition, params, instance: made, references }, timers));
+      const missing = missingMethod(definition.kind, made);
+      if (missing === undefined) plugin.instance = made;
+      else {
+        this.#problems.add(
+          "EPP_CONFIG_CREATE_FAILED",
+          plugin.at,
+          `${label} does not start: what a plugin of kind ${definition.kind} creates needs the method ${quote(missing)}.`,
+        );
+      }
     } catch (thrown) {
       timers.stopAll();
       this.#problems.add(

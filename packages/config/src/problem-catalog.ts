@@ -213,7 +213,8 @@ export const problemCatalog: Readonly<Record<ProblemCode, ProblemExplanation>> =
   EPP_CONFIG_BROKEN_PLUGIN: {
     severity: "error",
     title: "Plugin that cannot be loaded",
-    cause: "The package is there, and importing it fails, or what it exports is no plugin, or its declarations throw.",
+    cause:
+      "The package is there, and importing it fails, or what it exports is no plugin or of an unknown kind, or its declarations throw.",
     fix: "Read the text of the failure. Check that the package and the picker belong to the same release.",
   },
   EPP_CONFIG_DEPRECATED_TYPE: {
@@ -261,7 +262,8 @@ export const problemCatalog: Readonly<Record<ProblemCode, ProblemExplanation>> =
   EPP_CONFIG_CREATE_FAILED: {
     severity: "error",
     title: "Plugin that does not start",
-    cause: "The parameters are valid, and the plugin refuses to start with them.",
+    cause:
+      "The parameters are valid, and the plugin refuses to start with them, or what it creates is no plugin of its kind.",
     fix: "Read the text of the failure.",
   },
   EPP_CONFIG_UNUSED_PLUGIN: {

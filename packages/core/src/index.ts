@@ -129,7 +129,7 @@ export type {
   Screener,
   TerminationCause,
 } from "./plugin/request-plugins.ts";
-export { hasRole, type NamedPlugin, type Role, type Roles, rolesOf } from "./plugin/roles.ts";
+export { hasRole, methodOfRole, type NamedPlugin, type Role, type Roles, rolesOf } from "./plugin/roles.ts";
 export type {
   DisaggregationDecider,
   Filter,

@@ -66,6 +66,11 @@ const methodOf: { readonly [R in Role]: string } = {
   pollingExtractor: "extract",
 };
 
+/** The method that makes an instance take a role. */
+export function methodOfRole(role: Role): string {
+  return methodOf[role];
+}
+
 /** Tells whether an instance takes a role: whether it has the role's method. */
 export function hasRole<R extends Role>(instance: PluginInstance, role: R): instance is PluginInstance & Roles[R] {
   return typeof (instance as Readonly<Record<string, unknown>>)[methodOf[role]] === "function";
