@@ -159,6 +159,7 @@ test.each([
 test.each([
   [["--grpc-port=1", "--help"], /^ {2} {4}--metrics-staleness-threshold +Age .* \(default 2s\)$/m],
   [["serve", "--help"], /^ {2} {4}--metrics-staleness-threshold /m],
+  [["serve", "--help"], /^ {2} {4}--zap-log-level +Log level .* beats -v\.$/m],
   [
     ["check", "--help"],
     /^epp check: checks .*\n\n(?: {6}--.*\n)* {6}--print .*\n {6}--json +Print the problems as JSON\.\n$/,

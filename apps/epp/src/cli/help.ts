@@ -20,7 +20,8 @@ export const helpCommand: Command = {
     print("Usage: epp [command] [flags]\n\nCommands (serve when none is given):");
     for (const [name, command] of names) print(`  ${name.padEnd(14)} ${command.summary}`);
     print("\n`epp COMMAND --help` lists the flags of a command. Flags of serve:");
-    printFlags(flagTable.filter(({ name, status }) => status !== "removed" && !name.startsWith("zap-")));
+    // Those without a text are there for command lines of the Go picker.
+    printFlags(flagTable.filter(({ help }) => help !== ""));
     return exitCode.ok;
   },
 };
