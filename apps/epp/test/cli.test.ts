@@ -156,6 +156,17 @@ test.each([
   expect(result.code).toBe(code);
 });
 
+test("a checkout without its packages says how to install them", async () => {
+  const checkout = join(directory, "checkout");
+  for (const folder of ["bin", "src"]) mkdirSync(join(checkout, folder), { recursive: true });
+  cpSync(join(app, "bin/epp"), join(checkout, "bin/epp"));
+  writeFileSync(join(checkout, "src/main.ts"), "");
+  const err = await new Promise<string>((resolve) => {
+    execFile(join(checkout, "bin/epp"), ["version"], (_error, _out, text) => resolve(text));
+  });
+  expect(err).toBe("epp: the packages it needs are not installed; run in the checkout: npx -y pnpm@12 install\n");
+});
+
 test.each([
   [["--grpc-port=1", "--help"], /^ {2} {4}--metrics-staleness-threshold +Age .* \(default 2s\)$/m],
   [["serve", "--help"], /^ {2} {4}--metrics-staleness-threshold /m],
