@@ -19,7 +19,9 @@ class Connection implements Watched {
     this.heard.push(what);
   }
   drainNoticed(): void {}
-  destroy(): void {}
+  destroy(): void {
+    this.heard.push("destroyed");
+  }
 }
 
 test("a frame has its time from when it was first seen, and the next frame its own", () => {
@@ -55,4 +57,37 @@ test.each([
   expect(connection.heard).toEqual([]);
   watch.look(connection, 16_000);
   expect(connection.heard).toEqual(["header-timeout"]);
+});
+
+test.each([
+  ["orderly and has written all", true, false, 1000],
+  ["orderly and does not get a write out", true, true, 20_500],
+  ["for a fault and has written all", false, false, 1000],
+  ["for a fault and does not get a write out", false, true, 1000],
+])("a connection that closes %s is destroyed after a time", (_how, finishesWrites, isWriting, expectedMs) => {
+  const connection = Object.assign(new Connection(), { isWriting });
+  const watch = new ConnectionWatch(limits, defaultHttp2Keepalive, 0);
+  watch.closing(0, finishesWrites);
+  let nowMs = 0;
+  while (connection.heard.length === 0) {
+    nowMs += 500;
+    watch.look(connection, nowMs);
+  }
+  expect([connection.heard, nowMs]).toEqual([["destroyed"], expectedMs]);
+});
+
+test("a connection that closes is not destroyed while its writes get out", () => {
+  const connection = Object.assign(new Connection(), { isWriting: true });
+  const watch = new ConnectionWatch(limits, defaultHttp2Keepalive, 0);
+  watch.closing(0, true);
+  for (let nowMs = 0; nowMs <= 120_000; nowMs += 10_000) {
+    watch.written();
+    watch.look(connection, nowMs);
+  }
+  expect(connection.heard).toEqual([]);
+  connection.isWriting = false;
+  watch.look(connection, 120_999);
+  expect(connection.heard).toEqual([]);
+  watch.look(connection, 121_000);
+  expect(connection.heard).toEqual(["destroyed"]);
 });

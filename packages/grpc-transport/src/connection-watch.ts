@@ -35,6 +35,7 @@ export class ConnectionWatch {
   #pingMs: number | undefined;
   #noticeMs: number | undefined;
   #destroyMs: number | undefined;
+  #finishesWrites = false;
   #hasRead = false;
   #hasWritten = false;
 
@@ -61,8 +62,10 @@ export class ConnectionWatch {
     this.#noticeMs = nowMs + drainNoticeMs;
   }
 
-  closing(nowMs: number): void {
-    this.#destroyMs ??= nowMs + lingerMs;
+  /** Nothing more is said. `finishesWrites`: what was said before has the time that any write has. */
+  closing(nowMs: number, finishesWrites: boolean): void {
+    this.#destroyMs = nowMs + lingerMs;
+    this.#finishesWrites = finishesWrites;
   }
 
   look(connection: Watched, nowMs: number): void {
@@ -75,8 +78,10 @@ export class ConnectionWatch {
       this.#hasWritten = false;
       this.#writtenMs = nowMs;
     }
+    const isStalled = connection.isWriting && nowMs - this.#writtenMs >= this.#keepalive.timeoutMs;
     if (this.#destroyMs !== undefined) {
-      if (nowMs >= this.#destroyMs) connection.destroy();
+      if (this.#finishesWrites && connection.isWriting && !isStalled) this.#destroyMs = nowMs + lingerMs;
+      else if (nowMs >= this.#destroyMs) connection.destroy();
       return;
     }
     // Nothing is read while the socket is paused: then the write tells whether the peer lives.
@@ -92,7 +97,7 @@ export class ConnectionWatch {
       this.#noticeMs = undefined;
       connection.drainNoticed();
     }
-    if (connection.isWriting && nowMs - this.#writtenMs >= this.#keepalive.timeoutMs) {
+    if (isStalled) {
       connection.timedOut("write-stalled");
       return;
     }

@@ -165,7 +165,7 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
     if (this.#isClosing) return;
     this.#context.violation(violation);
     this.#goaway(code, text);
-    this.#close();
+    this.#close(false);
   }
 
   idleFrame(): boolean {
@@ -399,14 +399,14 @@ export class Http2Connection implements FrameSink, StreamHost, Watched {
     this.#writer.flush();
   }
 
-  /** Sends what is there, then closes. RPCs that are open are cancelled. */
-  #close(): void {
+  /** Sends what is there, then closes. RPCs that are open are cancelled. A peer at fault has a moment only to take the rest. */
+  #close(finishesWrites = true): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#reader.stopped = true;
     this.#streams.cancelAll();
     this.#writer.flush();
-    this.#watch.closing(this.#context.clock());
+    this.#watch.closing(this.#context.clock(), finishesWrites);
     // What still comes is dropped, so that the peer gets to read our last frames.
     this.#socket.resume();
     this.#socket.end();

@@ -78,7 +78,7 @@ export const defaultHttp2Limits: Http2Limits = {
 export interface Http2Keepalive {
   /** Silence after which a PING goes out. */
   readonly intervalMs: number;
-  /** Silence after the PING, or time without progress of a write, after which the connection is dropped. */
+  /** Silence after the PING, or time that one write to the socket takes, after which the connection is dropped. */
   readonly timeoutMs: number;
 }
 

@@ -1,5 +1,5 @@
 import { Socket } from "node:net";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
 import {
   dataBytes,
@@ -238,6 +238,26 @@ test("a drain says GOAWAY twice, refuses later streams, and closes after the ope
   expect(await client.resetCode(5)).toBe(errorCode.refusedStream);
   client.send(dataBytes(1, grpcMessage(Buffer.from("y")), true));
   expect((await client.trailers(1))["grpc-status"]).toBe("0");
+  await client.closed();
+  await drained;
+});
+
+test("a drain does not cut replies that a slow peer has not taken yet", async () => {
+  const server = await serve({ limits: { maxSocketBacklogBytes: 1e9, headerTimeoutMs: 400 } });
+  const client = await server.client({ greeting: greeting(maxWindowBytes) });
+  client.send(windowUpdate(0, 1_000_000_000));
+  await client.settle();
+  client.pause();
+  const ids = [1, 3, 5];
+  client.send(...ids.map((id) => ask(id, 10_000_000)));
+  await server.service.until(() => server.service.halfClosed === ids.length);
+  expect(server.server.load()).toMatchObject({ streams: 0, connections: 1 });
+  expect(server.server.load().unsentBytes).toBeGreaterThan(1_000_000);
+  const drained = server.server.drain(60_000);
+  await setTimeout(3000);
+  client.resume();
+  for (const id of ids) expect((await client.trailers(id))["grpc-status"]).toBe("0");
+  for (const id of ids) expect(client.data(id).length).toBe(10_000_005);
   await client.closed();
   await drained;
 });
