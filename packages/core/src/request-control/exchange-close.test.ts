@@ -7,6 +7,7 @@ import type { PreRequest, ResponseBodyEvent } from "../plugin/request-plugins.ts
 import type { NamedPlugin } from "../plugin/roles.ts";
 import { RequestError } from "../request-error.ts";
 import type { AdmissionController } from "./admission.ts";
+import { HeldBodies } from "./held-bodies.ts";
 
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -306,6 +307,35 @@ test("an answer before the end of the request's body ends the request", () => {
   expect([open.running, held()]).toEqual([0, 0]);
 });
 
+test.each([
+  { name: "that has not come whole", isWhole: false },
+  { name: "that waits for its decision", isWhole: true },
+])("a body $name is held no longer once an answer has overtaken its request", async ({ isWhole }) => {
+  const heldBodies = new HeldBodies(1000);
+  const { admission, open: admit } = gate();
+  const open = new OpenExchange({ admission }, { heldBodies });
+  open.requestHeaders().requestBody({ model: "m" }, isWhole);
+  open.responseHeaders();
+  if (isWhole) {
+    expect(heldBodies.bytes).toBe(13);
+    await admit();
+  }
+  expect(heldBodies.bytes).toBe(0);
+  open.exchange.close("error");
+  expect(heldBodies.bytes).toBe(0);
+});
+
+test("plugins hear of one end when the data plane closes over an answer's headers", () => {
+  const events: ResponseBodyEvent[] = [];
+  const { plugin, held } = tracker(events);
+  const open = new OpenExchange({ plugins: [plugin] });
+  open.sink.responseHeaders = () => open.exchange.close("client-disconnect");
+  open.request().responseHeaders({ ":status": "204" }, true);
+  expect(causes(events)).toEqual(["client-disconnect"]);
+  expect([open.running, held()]).toEqual([0, 0]);
+  expect(open.metrics.observations("llm_d_epp_request_duration_seconds")).toEqual([]);
+});
+
 test("nothing is sent after the close", () => {
   const open = new OpenExchange();
   open.exchange.close("client-disconnect");
@@ -331,6 +361,8 @@ test("the gauge goes down under the labels under which it went up", () => {
   open.request({ model: "m" }, { "x-llm-d-inference-objective": "gold", "x-llm-d-model-name-rewrite": "n" });
   const labels = { model_name: "m", target_model_name: "n", fairness_id: "default-flow", priority: "2" };
   expect(open.metrics.value("llm_d_epp_request_running", labels)).toBe(1);
+  // As a plugin may that looks at the answer.
+  open.exchange.request!.priority = 1;
   open.exchange.close("error");
   expect(open.metrics.series("llm_d_epp_request_running").map(({ value }) => value)).toEqual([0]);
 });

@@ -20,7 +20,7 @@ import type { InFlightPlace, InFlightRequests } from "./in-flight-requests.ts";
 import type { OpenExchanges } from "./open-exchanges.ts";
 import { type ParserSelection, requestPath } from "./parser-selection.ts";
 import type { RequestControl } from "./request-control.ts";
-import type { RequestMetrics } from "./request-metrics.ts";
+import type { BoundMetrics, RequestMetrics } from "./request-metrics.ts";
 import { requestMutation } from "./request-mutation.ts";
 import { ResponsePhase } from "./response-phase.ts";
 import { unreadBody } from "./unread-body.ts";
@@ -89,7 +89,8 @@ export class Exchange {
   #result: SchedulingResult | undefined;
   #errorCode: string | undefined;
   #state: "receiving" | "deciding" | "routed" | "ended" = "receiving";
-  #running = false;
+  /** Metrics of the request while it counts as running, also when its labels change. */
+  #running: BoundMetrics | undefined;
   #response: ResponsePhase | undefined;
   #inFlight: InFlightPlace | undefined;
   #completeAtMs: number | undefined;
@@ -135,13 +136,11 @@ export class Exchange {
     }
     const { maxRequestBodyBytes: limit, heldBodies } = this.#router;
     if (this.#body.byteCount + bytes.length > limit) {
-      this.#body.clear();
       this.#refuse(new RequestError("PayloadTooLarge", `request body exceeds ${limit} bytes`));
       return;
     }
     if (heldBodies !== undefined) {
       if (!heldBodies.take(bytes.length)) {
-        this.#body.clear();
         const problem = `request bodies that wait would take more than ${heldBodies.limitBytes} bytes`;
         this.#refuse(new RequestError("ServiceUnavailable", problem));
         return;
@@ -164,24 +163,17 @@ export class Exchange {
   }
 
   responseHeaders(headers: Headers, endOfStream: boolean, metadata: MetadataObject): void {
-    if (this.#state === "ended") return;
-    // An answer can overtake the decision (the proxy answered itself); the decision is then of no use.
-    this.#state = "routed";
-    this.#startResponse().headers(headers, endOfStream, metadata);
+    this.#answering()?.headers(headers, endOfStream, metadata);
     this.#noteComplete();
   }
 
   responseBody(bytes: Uint8Array, endOfStream: boolean): void {
-    if (this.#state === "ended") return;
-    this.#state = "routed";
-    this.#startResponse().body(bytes, endOfStream);
+    this.#answering()?.body(bytes, endOfStream);
     this.#noteComplete();
   }
 
   responseTrailers(): void {
-    if (this.#state === "ended") return;
-    this.#state = "routed";
-    this.#startResponse().trailers();
+    this.#answering()?.trailers();
     this.#noteComplete();
   }
 
@@ -200,17 +192,14 @@ export class Exchange {
     const { metrics, clock } = this.#router;
     this.#untrack();
     if (this.#result !== undefined) this.#startResponse().finish(this.#evicted ? "evicted" : cause);
-    if (this.#running) {
-      this.#running = false;
-      metrics.of(this.#request).running.dec();
-    }
+    this.#running?.running.dec();
+    this.#running = undefined;
     const response = this.#response;
     response?.release();
     const errorCode = response?.modelServerError === true ? "ModelServerError" : this.#errorCode;
     if (errorCode !== undefined) metrics.error(this.#request ?? this.#headers, errorCode);
     const responseWorkMs = response?.workMs(this.#completeAtMs ?? clock.now()) ?? 0;
     if (responseWorkMs > 0) metrics.responseWorkSeconds.observe(responseWorkMs / 1000);
-    this.#body.clear();
     this.#letGo();
     this.#watch?.closed({
       cause: response?.complete === true ? "natural" : this.#evicted ? "evicted" : cause,
@@ -221,7 +210,6 @@ export class Exchange {
   /** Ends the exchange if its metadata has too many namespaces. */
   #refusesMetadata(): boolean {
     if (Object.keys(this.#metadata).length <= maxNamespaces) return false;
-    this.#body.clear();
     this.#metadata = {};
     this.#refuse(new RequestError("BadRequest", `metadata of more than ${maxNamespaces} namespaces`));
     return true;
@@ -317,6 +305,7 @@ export class Exchange {
     if (this.#state !== "deciding") {
       // The client left while a stage was waiting; what the decision recorded must be released.
       if (recorded !== undefined) this.#newResponse(recorded).finish("client-disconnect");
+      this.#letGo();
       return;
     }
     // Kept also when a pre-request plugin refused: others have recorded the decision, and `close` releases it.
@@ -339,7 +328,7 @@ export class Exchange {
     bound.total.inc();
     bound.sizeBytes.observe(bodyBytes);
     bound.running.inc();
-    this.#running = true;
+    this.#running = bound;
     this.#state = "routed";
     const routed: RoutedRequest = {
       targets,
@@ -435,6 +424,7 @@ export class Exchange {
 
   /** The body is held no longer. */
   #letGo(): void {
+    this.#body.clear();
     if (this.#heldBytes === 0) return;
     this.#router.heldBodies?.give(this.#heldBytes);
     this.#heldBytes = 0;
@@ -451,6 +441,15 @@ export class Exchange {
     );
     this.#watch?.refused(error);
     this.#sink.reply(replyFor(error, this.#router.errorFormat));
+  }
+
+  /** What takes the answer; nothing does once the exchange has ended. */
+  #answering(): ResponsePhase | undefined {
+    if (this.#state === "ended") return undefined;
+    // An answer can overtake the decision (the proxy answered itself): then neither that nor the body is of use.
+    if (this.#state === "receiving") this.#letGo();
+    this.#state = "routed";
+    return this.#startResponse();
   }
 
   #startResponse(): ResponsePhase {

@@ -115,7 +115,8 @@ export class ResponsePhase {
     }
     sink.responseHeaders({ set: [...setHeaders], remove: [] });
     this.#workMs += router.clock.now() - this.#headersAtMs;
-    if (endOfStream) {
+    // The data plane may have ended the exchange when it could not send the headers on.
+    if (endOfStream && !this.#finished) {
       this.#step(noBytes, true);
       this.complete = true;
     }
