@@ -14,8 +14,6 @@ export interface FrameSink {
   connectionError(code: number, violation: Http2Violation, text: string): void;
 }
 
-const noBytes = Buffer.alloc(0);
-
 /** Cuts what a socket reads into frames. DATA is handed on as it comes; other frames are small and come whole. */
 export class FrameReader {
   readonly #sink: FrameSink;
@@ -37,10 +35,6 @@ export class FrameReader {
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
-  }
-
-  get hasPreface(): boolean {
-    return this.#prefaceRead === clientPreface.length;
   }
 
   /** A frame other than DATA that has not come whole: another object for each frame. */
@@ -90,7 +84,7 @@ export class FrameReader {
       this.#type = type;
       this.#flags = flags;
       this.#streamId = streamId;
-      this.#payload = length === 0 ? noBytes : Buffer.allocUnsafe(length);
+      this.#payload = Buffer.allocUnsafe(length);
       this.#payloadFilled = 0;
       return at;
     }

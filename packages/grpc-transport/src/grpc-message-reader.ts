@@ -88,7 +88,7 @@ export class GrpcMessageReader {
         this.used = at - start;
         return undefined;
       }
-      message = this.#partial!.length === wanted ? this.#partial! : this.#partial!.subarray(0, wanted);
+      message = this.#partial!;
       this.drop();
     }
     this.#prefixBytes = 0;

@@ -46,7 +46,6 @@ export class Http2Call implements RpcStream, Deadline {
     this.id = id;
     this.receiveWindowBytes = receiveWindowBytes;
     this.sendWindowBytes = sendWindowBytes;
-    this.contentLeftBytes = undefined;
   }
 
   /** Bytes that wait to be sent. */

@@ -73,10 +73,10 @@ export function encodeBodyResponsePrefix(
   endOfStream: boolean,
   metadata?: StructObject,
 ): Uint8Array {
-  const streamed = (endOfStream ? 2 : 0) + 1 + varintSize(bodyBytes) + bodyBytes;
-  const mutation = 1 + varintSize(streamed) + streamed;
-  const common = 1 + varintSize(mutation) + mutation;
-  const response = 1 + varintSize(common) + common;
+  const streamed = (endOfStream ? 2 : 0) + fieldSize(bodyBytes);
+  const mutation = fieldSize(streamed);
+  const common = fieldSize(mutation);
+  const response = fieldSize(common);
   const writer = new WireWriter(48);
   if (metadata !== undefined) writer.bytes(66, encodeStruct(metadata));
   writer.varint(phase === "request" ? 26 : 34);

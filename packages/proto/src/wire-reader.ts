@@ -94,8 +94,11 @@ export class WireReader {
   /** A UTF-8 string; invalid UTF-8 is malformed. */
   string(): string {
     const start = this.#take();
-    const { bytes, ascii } = this.#ascii(start, this.#at);
-    return ascii ?? decoder.decode(bytes.subarray(start, this.#at));
+    const bytes = this.#bytes;
+    for (let at = start; at < this.#at; at++) {
+      if (bytes[at]! >= 0x80) return decoder.decode(bytes.subarray(start, this.#at));
+    }
+    return bytes.toString("latin1", start, this.#at);
   }
 
   /** Length-delimited bytes as one character per byte, the way HTTP header fields are read. */
@@ -162,13 +165,5 @@ export class WireReader {
     const start = this.#at;
     this.#advance(length);
     return start;
-  }
-
-  #ascii(start: number, end: number): { bytes: Buffer; ascii: string | undefined } {
-    const bytes = this.#bytes;
-    for (let i = start; i < end; i++) {
-      if (bytes[i]! >= 0x80) return { bytes, ascii: undefined };
-    }
-    return { bytes, ascii: bytes.toString("latin1", start, end) };
   }
 }
