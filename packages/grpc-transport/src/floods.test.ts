@@ -10,7 +10,7 @@ import {
   settingsBytes,
 } from "../test/raw-http2-client.ts";
 import { TestServer } from "../test/serve-http2.ts";
-import { echoPath, silentPath } from "../test/test-service.ts";
+import { echoPath, silentPath, sizePath } from "../test/test-service.ts";
 import { encodeHeaderBlock } from "./hpack-encoder.ts";
 import { errorCode, frameFlag, frameType, settingId } from "./http2-protocol.ts";
 import type { Http2Limits, Http2Violation } from "./index.ts";
@@ -125,6 +125,29 @@ test.each<[string, Partial<Http2Limits>, Buffer, Http2Violation]>([
   expect(await client.goawayCode()).toBe(errorCode.enhanceYourCalm);
   expect(server.violations).toEqual([violation]);
   expect(client.frames.length).toBeLessThan(60);
+});
+
+test("messages that cross the end of their RPC leave the others alone, however many they are", async () => {
+  const server = await serve({ idleFrameBurst: 50, idleFramesPerSecond: 0 });
+  const client = await server.client();
+  client.send(headersBytes(1, echoBlock), headersBytes(3, requestBlock(sizePath)));
+  client.send(
+    ...Array.from({ length: 1000 }, () => dataBytes(3, grpcMessage(Buffer.from("x")))),
+    dataBytes(3, Buffer.alloc(0), true),
+  );
+  expect((await client.trailers(3))["grpc-status"]).toBe("3");
+  client.send(dataBytes(1, message, true));
+  expect((await client.trailers(1))["grpc-status"]).toBe("0");
+  expect(server.violations).toEqual([]);
+});
+
+test("empty frames of a stream that was reset count, also those that end it", async () => {
+  const server = await serve({ idleFrameBurst: 50, idleFramesPerSecond: 0 });
+  const client = await server.client();
+  client.send(headersBytes(1, block), frameBytes(8, 0, 1, number32(0)));
+  client.send(...Array.from({ length: 100 }, () => dataBytes(1, Buffer.alloc(0), true)));
+  expect(await client.goawayCode()).toBe(errorCode.enhanceYourCalm);
+  expect(server.violations.at(-1)).toBe("idle-frame-flood");
 });
 
 test("a header block without end is cut off by count and by size", async () => {

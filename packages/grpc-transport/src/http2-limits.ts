@@ -44,7 +44,7 @@ export interface Http2Limits {
   /** PING frames, at once and per second. */
   readonly pingBurst: number;
   readonly pingsPerSecond: number;
-  /** Frames without effect (PRIORITY, unknown types, DATA without bytes, frames of closed streams), at once and per second. */
+  /** Frames without effect (PRIORITY, unknown types, DATA without bytes, other frames of closed streams), at once and per second. */
   readonly idleFrameBurst: number;
   readonly idleFramesPerSecond: number;
 }

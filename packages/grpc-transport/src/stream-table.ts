@@ -263,7 +263,7 @@ export class StreamTable {
     this.#context.deadlines.add(call);
   }
 
-  #dataWithoutCall(streamId: number): void {
+  #dataWithoutCall(streamId: number, frameBytes: number): void {
     if (this.isIdle(streamId)) {
       this.#host.connectionError(errorCode.protocolError, "stream-id", `DATA on stream ${streamId}, which is not open`);
       return;
@@ -271,8 +271,9 @@ export class StreamTable {
     const how = this.#closed.get(streamId);
     if (how === "done") {
       this.#host.connectionError(errorCode.streamClosed, "closed-stream", `DATA on closed stream ${streamId}`);
-    } else if (how === "our-reset") this.#host.idleFrame();
-    else this.streamError(streamId, errorCode.streamClosed, "stream-closed");
+    } else if (how !== "our-reset") this.streamError(streamId, errorCode.streamClosed, "stream-closed");
+    // What the peer sends until it hears of the reset may be as many messages as the window takes: no fault of its.
+    else if (frameBytes === 0) this.#host.idleFrame();
   }
 
   /** A DATA frame that the connection's window allows begins. */
@@ -283,7 +284,7 @@ export class StreamTable {
     if (frameBytes === 0 && !this.#dataEnds && !this.#host.idleFrame()) return;
     const call = this.#calls.get(streamId);
     if (call === undefined) {
-      this.#dataWithoutCall(streamId);
+      this.#dataWithoutCall(streamId, frameBytes);
       return;
     }
     if (call.remoteEnded) {
