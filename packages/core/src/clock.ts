@@ -14,6 +14,9 @@ export const systemClock: Clock = {
   wallTime: () => Date.now(),
 };
 
+/** The longest delay of a timer in Node, 24.8 days: it turns a longer one into 1 ms. */
+export const maxDelayMs = 0x7fffffff;
+
 /** Timers of one owner: everything started here stops together, so that a disposed plugin leaves nothing running. */
 export interface Timers {
   /** Calls `run` every `intervalMs` until stopped. An exception in `run` is logged by the owner and does not stop the timer. */

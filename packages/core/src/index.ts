@@ -37,7 +37,7 @@ export {
 export { TOPOLOGY, type Topology } from "./attributes/topology.ts";
 export { sharedTopologyLevel, type TopologyLevel, topologyLevels } from "./attributes/topology-level.ts";
 export { BoundedValues } from "./bounded-values.ts";
-export { type Clock, systemClock, type Timers } from "./clock.ts";
+export { type Clock, maxDelayMs, systemClock, type Timers } from "./clock.ts";
 export { DecisionLog } from "./decision/decision-log.ts";
 export { type DecisionTrace, type ScoreSummary, summarizeScores } from "./decision/decision-record.ts";
 export {

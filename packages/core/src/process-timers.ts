@@ -1,4 +1,4 @@
-import type { Timers } from "./clock.ts";
+import { maxDelayMs, type Timers } from "./clock.ts";
 import { errorText } from "./errors.ts";
 import type { Logger } from "./logger.ts";
 
@@ -6,9 +6,6 @@ import type { Logger } from "./logger.ts";
 export interface OwnedTimers extends Timers {
   stopAll(): void;
 }
-
-/** Node takes a longer delay for 1 ms. */
-const longestDelayMs = 2 ** 31 - 1;
 
 interface Running {
   readonly timer: NodeJS.Timeout;
@@ -54,7 +51,7 @@ export function createTimers(owner: string, logger: Logger): OwnedTimers {
   });
   return {
     every(intervalMs, run) {
-      return stopper(add(setInterval(guarded(run), Math.min(intervalMs, longestDelayMs))));
+      return stopper(add(setInterval(guarded(run), Math.min(intervalMs, maxDelayMs))));
     },
     after(delayMs, run) {
       const guardedRun = guarded(run);
@@ -64,7 +61,7 @@ export function createTimers(owner: string, logger: Logger): OwnedTimers {
             remove(entry);
             guardedRun();
           },
-          Math.min(delayMs, longestDelayMs),
+          Math.min(delayMs, maxDelayMs),
         ),
       );
       return stopper(entry);

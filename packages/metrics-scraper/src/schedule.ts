@@ -1,4 +1,4 @@
-import type { Clock, Timers } from "@pointsman/core";
+import { type Clock, maxDelayMs, type Timers } from "@pointsman/core";
 
 /** Work that a {@link Schedule} runs. One object takes one place in it. */
 export interface Scheduled {
@@ -14,8 +14,6 @@ export interface Scheduled {
 const maxItemsPerWake = 32;
 /** Items due within this time run together, so that many items cost few wake-ups. */
 const coalesceMs = 2;
-/** Node takes a longer delay for 1 ms; a wake-up that finds nothing due waits on. */
-const longestDelayMs = 2 ** 31 - 1;
 
 /**
  * Runs items at their times with a single timer: a binary heap ordered by `dueMs`.
@@ -80,7 +78,8 @@ export class Schedule {
     this.#timer?.stop();
     this.#timerAtMs = first.dueMs;
     const delayMs = Math.max(0, Math.ceil(first.dueMs - this.#clock.now()));
-    this.#timer = this.#timers.after(Math.min(delayMs, longestDelayMs), this.#wake);
+    // A wake-up that finds nothing due waits on.
+    this.#timer = this.#timers.after(Math.min(delayMs, maxDelayMs), this.#wake);
   }
 
   readonly #wake = (): void => {

@@ -1,12 +1,13 @@
 import { lookup } from "node:dns/promises";
-import type {
-  Clock,
-  Endpoint,
-  EndpointListener,
-  EndpointSnapshot,
-  Logger,
-  MetricsRegistry,
-  Timers,
+import {
+  type Clock,
+  type Endpoint,
+  type EndpointListener,
+  type EndpointSnapshot,
+  type Logger,
+  type MetricsRegistry,
+  maxDelayMs,
+  type Timers,
 } from "@pointsman/core";
 import { EndpointPolls } from "./endpoint-polls.ts";
 import type { SystemLookup } from "./name-lookup.ts";
@@ -54,7 +55,7 @@ export interface Scraper {
 
 const processTimers: Pick<Timers, "after"> = {
   after: (delayMs, run) => {
-    const timer = setTimeout(run, delayMs);
+    const timer = setTimeout(run, Math.min(delayMs, maxDelayMs));
     return { stop: () => clearTimeout(timer) };
   },
 };
