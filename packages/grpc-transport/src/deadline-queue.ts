@@ -7,8 +7,8 @@ export interface Deadline {
   deadlinePassed(): void;
 }
 
-/** The longest delay that Node's timers take. */
-const maxDelayMs = 0x7fffffff;
+/** The longest delay that Node's timers take; they turn a longer one into 1 ms. */
+export const maxDelayMs = 0x7fffffff;
 
 /** Deadlines on one timer: a binary heap, so that adding and removing costs no timer of its own. */
 export class DeadlineQueue {

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
+import { maxDelayMs } from "./deadline-queue.ts";
 import { defaultHttp2Limits, type Http2Limits } from "./http2-limits.ts";
 import {
   type RpcHandler,
@@ -61,10 +62,13 @@ export function createGrpcJsServer(options: RpcServerOptions): RpcServer {
       }),
     drain: (timeoutMs) =>
       new Promise((resolve) => {
-        const timer = setTimeout(() => {
-          server.forceShutdown();
-          resolve();
-        }, timeoutMs);
+        const timer = setTimeout(
+          () => {
+            server.forceShutdown();
+            resolve();
+          },
+          Math.min(timeoutMs, maxDelayMs),
+        );
         server.tryShutdown(() => {
           clearTimeout(timer);
           resolve();

@@ -1,3 +1,5 @@
+import { maxWindowBytes } from "./http2-protocol.ts";
+
 /** Bounds of one server on {@link createHttp2Server}. Every one holds per connection unless it says otherwise. */
 export interface Http2Limits {
   /** Streams open at once; more are refused with REFUSED_STREAM. */
@@ -73,6 +75,21 @@ export const defaultHttp2Limits: Http2Limits = {
   idleFrameBurst: 10_000,
   idleFramesPerSecond: 1_000,
 };
+
+/** The largest value of a setting. */
+const maxSetting = 0xffffffff;
+
+/** The limits in force: defaults where none are stated, and none beyond what HTTP/2 can say. */
+export function http2Limits(stated: Partial<Http2Limits> = {}): Http2Limits {
+  const limits = { ...defaultHttp2Limits, ...stated };
+  return {
+    ...limits,
+    maxConcurrentStreams: Math.min(limits.maxConcurrentStreams, maxSetting),
+    maxHeaderListBytes: Math.min(limits.maxHeaderListBytes, maxSetting),
+    streamWindowBytes: Math.min(limits.streamWindowBytes, maxWindowBytes),
+    connectionWindowBytes: Math.min(limits.connectionWindowBytes, maxWindowBytes),
+  };
+}
 
 /** When a silent connection is asked for a sign of life, and when it counts as dead. */
 export interface Http2Keepalive {

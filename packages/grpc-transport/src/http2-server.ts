@@ -1,8 +1,8 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from "node:tls";
-import { DeadlineQueue } from "./deadline-queue.ts";
+import { DeadlineQueue, maxDelayMs } from "./deadline-queue.ts";
 import { type ConnectionContext, Http2Connection } from "./http2-connection.ts";
-import { defaultHttp2Keepalive, defaultHttp2Limits, type Http2Keepalive, type Http2Limits } from "./http2-limits.ts";
+import { defaultHttp2Keepalive, type Http2Keepalive, type Http2Limits, http2Limits } from "./http2-limits.ts";
 import type { Http2Violation } from "./http2-violation.ts";
 import { type RpcServer, type RpcServerOptions, type RpcTls, rpcStatus } from "./rpc-transport.ts";
 import { type ReadSocket, readEvents, SharedReads } from "./shared-reads.ts";
@@ -65,14 +65,15 @@ class SocketServer implements Http2Server, ConnectionContext {
     this.methods = options.methods;
     this.maxReceiveBytes = options.maxReceiveBytes;
     this.maxSendBytes = options.maxSendBytes ?? Number.POSITIVE_INFINITY;
-    this.limits = { ...defaultHttp2Limits, ...options.limits };
+    this.limits = http2Limits(options.limits);
     this.keepalive = options.keepalive ?? defaultHttp2Keepalive;
     this.deadlines = new DeadlineQueue(this.clock);
     if (options.tls === undefined) {
       const reads = new SharedReads();
       this.#server = createServer({ pauseOnConnect: true }, (socket) => this.#accept(reads.socket(socket), socket));
     } else {
-      const server = createTlsServer({ ...tlsOptions(options.tls), handshakeTimeout: this.limits.headerTimeoutMs });
+      const handshakeTimeout = Math.min(this.limits.headerTimeoutMs, maxDelayMs);
+      const server = createTlsServer({ ...tlsOptions(options.tls), handshakeTimeout });
       server.on("secureConnection", (socket) => this.#acceptSecure(socket));
       server.on("tlsClientError", (_error, socket) => {
         this.violation("tls-error");
@@ -114,11 +115,14 @@ class SocketServer implements Http2Server, ConnectionContext {
     for (const connection of [...this.#connections]) connection.drain();
     if (this.#connections.size > 0) {
       const empty = new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
-      const timer = setTimeout(() => {
-        const status = { code: rpcStatus.unavailable, message: "server is shutting down" };
-        for (const connection of [...this.#connections]) connection.endAll(status);
-        setTimeout(() => this.#empty(), 100);
-      }, timeoutMs);
+      const timer = setTimeout(
+        () => {
+          const status = { code: rpcStatus.unavailable, message: "server is shutting down" };
+          for (const connection of [...this.#connections]) connection.endAll(status);
+          setTimeout(() => this.#empty(), 100);
+        },
+        Math.min(timeoutMs, maxDelayMs),
+      );
       await empty;
       clearTimeout(timer);
     }

@@ -4,7 +4,7 @@ import { afterEach, beforeAll, expect, test } from "vitest";
 import { dataBytes, grpcMessage, headersBytes, RawHttp2Client, requestBlock } from "../test/raw-http2-client.ts";
 import { TestServer } from "../test/serve-http2.ts";
 import { echoPath } from "../test/test-service.ts";
-import type { RpcTls } from "./index.ts";
+import type { Http2Limits, RpcTls } from "./index.ts";
 
 let first: RpcTls;
 let second: RpcTls;
@@ -21,8 +21,8 @@ afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
   for (const server of servers.splice(0)) server.end();
 });
-async function serve(tls: RpcTls): Promise<TestServer> {
-  const server = await TestServer.start({ tls });
+async function serve(tls: RpcTls, limits: Partial<Http2Limits> = {}): Promise<TestServer> {
+  const server = await TestServer.start({ tls, limits });
   servers.push(server);
   return server;
 }
@@ -54,6 +54,11 @@ test.each(["TLSv1.2", "TLSv1.3"] as const)("RPCs work over %s with ALPN h2", asy
   const socket = await secure(server, { minVersion: version, maxVersion: version });
   expect([socket.alpnProtocol, socket.getProtocol()]).toEqual(["h2", version]);
   await echoes(socket, server);
+});
+
+test("a handshake may have any time", async () => {
+  const server = await serve(first, { headerTimeoutMs: Number.POSITIVE_INFINITY });
+  await echoes(await secure(server), server);
 });
 
 test("a client with other protocols only fails its handshake", async () => {

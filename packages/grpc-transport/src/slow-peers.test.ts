@@ -14,7 +14,7 @@ import {
 import { TestServer } from "../test/serve-http2.ts";
 import { echoPath, silentPath, sizePath } from "../test/test-service.ts";
 import { clientPreface, errorCode, frameFlag, frameType, maxWindowBytes, settingId } from "./http2-protocol.ts";
-import type { RpcServerOptions } from "./index.ts";
+import { defaultHttp2Limits, type RpcServerOptions } from "./index.ts";
 
 const originalWrite = Socket.prototype.write;
 const servers: TestServer[] = [];
@@ -136,6 +136,19 @@ test("a client that sends more than the connection's window loses the connection
   client.send(...Array.from({ length: 5 }, () => dataBytes(1, grpcMessage(Buffer.alloc(15_995)))));
   expect(await client.goawayCode()).toBe(errorCode.flowControlError);
   expect(server.violations).toEqual(["connection-window"]);
+});
+
+test("limits and times that are infinite are none", async () => {
+  const limits = Object.fromEntries(Object.keys(defaultHttp2Limits).map((name) => [name, Number.POSITIVE_INFINITY]));
+  const keepalive = { intervalMs: Number.POSITIVE_INFINITY, timeoutMs: Number.POSITIVE_INFINITY };
+  const server = await serve({ limits, keepalive });
+  const client = await server.client();
+  client.send(headersBytes(1, requestBlock(echoPath)), dataBytes(1, grpcMessage(Buffer.from("x")), true));
+  expect((await client.trailers(1))["grpc-status"]).toBe("0");
+  const settings = (await client.frame(frameType.settings)).payload;
+  expect([2, 8, 14].map((at) => settings.readUInt32BE(at))).toEqual([0xffffffff, maxWindowBytes, 0xffffffff]);
+  const update = (await client.frame(frameType.windowUpdate, 0)).payload;
+  expect(update.readUInt32BE(0)).toBe(maxWindowBytes - 65_535);
 });
 
 test("a stream whose replies nobody takes gets no more window, and its memory stays bounded", async () => {

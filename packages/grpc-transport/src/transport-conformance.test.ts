@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { Client, type ClientDuplexStream, credentials, Metadata, type StatusObject } from "@grpc/grpc-js";
 import { generate } from "selfsigned";
@@ -261,24 +261,28 @@ describe.each(transports)("%s", (_name, create) => {
     }
   });
 
-  test("a drain takes no new RPCs and waits for the open ones", async () => {
-    const { server, port } = await serve();
-    const client = clientOf(port, credentials.createInsecure(), { "grpc.enable_retries": 0 });
-    const call = new Call(client, echoPath).send("a");
-    await call.received(1);
-    let isDrained = false;
-    const drained = server.drain(10_000).then(() => {
-      isDrained = true;
-    });
-    call.send("b");
-    expect(await call.received(2)).toEqual(["a", "b"]);
-    expect(isDrained).toBe(false);
-    call.stream.end();
-    expect((await call.ended()).code).toBe(rpcStatus.ok);
-    await drained;
-    const late = new Call(clientOf(port), echoPath).send("c");
-    expect((await late.ended()).code).toBe(rpcStatus.unavailable);
-  });
+  test.each([10_000, Number.POSITIVE_INFINITY])(
+    "a drain of %d ms takes no new RPCs and waits for the open ones",
+    async (timeoutMs) => {
+      const { server, port } = await serve();
+      const client = clientOf(port, credentials.createInsecure(), { "grpc.enable_retries": 0 });
+      const call = new Call(client, echoPath).send("a");
+      await call.received(1);
+      let isDrained = false;
+      const drained = server.drain(timeoutMs).then(() => {
+        isDrained = true;
+      });
+      call.send("b");
+      expect(await call.received(2)).toEqual(["a", "b"]);
+      await setTimeout(200);
+      expect(isDrained).toBe(false);
+      call.stream.end();
+      expect((await call.ended()).code).toBe(rpcStatus.ok);
+      await drained;
+      const late = new Call(clientOf(port), echoPath).send("c");
+      expect((await late.ended()).code).toBe(rpcStatus.unavailable);
+    },
+  );
 
   test("a drain ends what is open when its time is over", async () => {
     const { service, server, port } = await serve();
