@@ -262,6 +262,24 @@ test("a data plane that fails to take a late decision is logged, and the request
   expect([open.running, held()]).toEqual([0, 0]);
 });
 
+test("a request whose late decision fails is refused and named in the log", async () => {
+  const { admission, open: admit } = gate();
+  const endpoint = buildEndpoint(0);
+  Object.defineProperty(endpoint, "reachability", {
+    get() {
+      throw new Error("broken");
+    },
+  });
+  const open = new OpenExchange({ admission, endpoints: [endpoint] });
+  open.request({ model: "m" }, { "x-request-id": "7" });
+  await admit();
+  expect(open.sink.one("reply").reply.status).toBe(500);
+  expect(open.sink.one("reply").reply.body).not.toContain("broken");
+  expect(open.logger.of("error").map(({ fields }) => fields)).toEqual([{ requestId: "7", cause: "broken" }]);
+  open.exchange.close("error");
+  expect(open.errors).toEqual({ Internal: 1 });
+});
+
 test("a waiting stage holds the request back until it answers", async () => {
   const { admission, open: admit } = gate();
   const open = new OpenExchange({ admission });

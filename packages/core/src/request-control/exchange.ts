@@ -291,7 +291,9 @@ export class Exchange {
         .catch((thrown: unknown) => {
           // Nobody else would hear of it: the data plane's call that started this has long returned.
           const fields = { requestId: this.#requestId, cause: errorText(thrown) };
-          this.#router.logger.error(fields, "the data plane failed to take a decision");
+          this.#router.logger.error(fields, "a decision could not be made, or the data plane failed to take it");
+          if (this.#state !== "deciding") return;
+          this.#refuse(new RequestError("Internal", "routing failed; see the log of the endpoint picker"));
         });
     } else this.#decided(request, outcome, recorded, body);
   }
