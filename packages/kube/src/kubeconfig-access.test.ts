@@ -169,7 +169,7 @@ test("a command that gives the credentials is served by the client library", asy
   const exec = `{exec: {apiVersion: client.authentication.k8s.io/v1, command: cat, args: ["${command}"], interactiveMode: Never}}`;
   const access = await kubeconfigAccess([write("exec", config(exec))], new FakeClock());
   expect((await ask(access)).authorization).toBe("Bearer from a command");
-}, 30_000);
+});
 
 test.each([
   ["no context", "current-context: nowhere\n", 'no context "nowhere"'],

@@ -287,7 +287,7 @@ function selected(object: FakeObject, selector: string): boolean {
 }
 
 /** Waits until something holds, as real time passes. */
-export async function until(what: string, holds: () => boolean, timeoutMs = 5000): Promise<void> {
+export async function until(what: string, holds: () => boolean, timeoutMs = 20_000): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!holds()) {
     if (Date.now() > end) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);
