@@ -1,4 +1,5 @@
 import { gzipSync } from "node:zlib";
+import { FakeClock } from "@pointsman/testkit";
 import { expect, test } from "vitest";
 import { type Answer, always, answerText, until } from "../test/page-server.ts";
 import { cleanUpAfterEach, deadPort, scrape, serve } from "../test/running.ts";
@@ -51,14 +52,18 @@ test.each<[string, Answer, RegExp, SourceOptions?]>([
       const timer = setInterval(() => socket.write("x"), 1);
       socket.on("close", () => clearInterval(timer));
     },
-    /the page was not complete after 40 ms/,
-    { timeoutMs: 40 },
+    /the page was not complete after 200 ms/,
+    { timeoutMs: 200 },
   ],
 ])("%s is a failure that is told once, and the endpoint is not down", async (_what, answer, reason, options = {}) => {
   const server = await serve(answer);
-  const fixture = scrape([{ maxBodyBytes: 1000, ...options }]);
+  const clock = new FakeClock();
+  const fixture = scrape([{ maxBodyBytes: 1000, ...options }], { clock, timers: clock.timers });
   const endpoint = fixture.add("a", server.port);
-  await until("four failures", () => fixture.count("llm_d_epp_datalayer_poll_errors_total", "source-type") >= 4);
+  await until("four failures", () => {
+    clock.advance(5);
+    return fixture.count("llm_d_epp_datalayer_poll_errors_total", "source-type") >= 4;
+  });
   expect(fixture.pages).toEqual([]);
   expect(endpoint.reachability).toBe("unknown");
   expect(fixture.log).toHaveLength(1);

@@ -1,3 +1,4 @@
+import { FakeClock } from "@pointsman/testkit";
 import { expect, test } from "vitest";
 import { always, hang, until } from "../test/page-server.ts";
 import { cleanUpAfterEach, closeAfterTest, deadPort, scrape, serve } from "../test/running.ts";
@@ -47,15 +48,17 @@ test("a server that dies is down after three tries and up again when it is back 
 
 test("a server that takes connections and never answers is down after three timeouts, one poll at a time", async () => {
   const server = await serve(hang);
-  const fixture = scrape([{ timeoutMs: 30 }]);
+  const clock = new FakeClock();
+  const fixture = scrape([{ timeoutMs: 100 }], { clock, timers: clock.timers });
   const endpoint = fixture.add("a", server.port);
   let mostOpen = 0;
   await until("down", () => {
+    clock.advance(5);
     mostOpen = Math.max(mostOpen, server.open.size);
     return endpoint.reachability === "down";
   });
   expect(mostOpen).toBe(1);
-  expect(fixture.lines("warn")[0]!.fields["reason"]).toBe("no answer within 30 ms");
+  expect(fixture.lines("warn")[0]!.fields["reason"]).toBe("no answer within 100 ms");
   await until("the connections of failed polls are closed", () => server.open.size === 0);
 });
 

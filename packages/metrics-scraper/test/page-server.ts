@@ -70,9 +70,9 @@ export class PageServer {
   }
 }
 
-/** Waits until `holds` returns true; fails with `what` after ten seconds. */
+/** Waits until `holds` returns true; fails with `what` after twenty seconds. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  const givenUpAtMs = performance.now() + 10_000;
+  const givenUpAtMs = performance.now() + 20_000;
   while (!holds()) {
     if (performance.now() > givenUpAtMs) throw new Error(`waited in vain for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
