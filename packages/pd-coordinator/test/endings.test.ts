@@ -11,7 +11,7 @@ const sideBySide = "  kv_connector: kv-sglang\n  sglang_bootstrap_host: p.test";
 test("a decode that does not begin in decode_timeout ends the prefill beside it", async () => {
   const bench = await Bench.start({
     pipeline: sideBySide,
-    gateway: "  decode_timeout: 50ms",
+    gateway: "  decode_timeout: 500ms",
     answers: { ...answers, prefill: hang, decode: hang },
   });
   expect((await bench.post(chat)).status).toBe(502);
@@ -48,7 +48,7 @@ test("a miss of the conditional decode whose body breaks off is a miss", async (
 });
 
 test("a body that ends after read_timeout has been answered is not served", async () => {
-  const bench = await Bench.start({ answers, server: "  read_timeout: 50ms" });
+  const bench = await Bench.start({ answers, server: "  read_timeout: 1s" });
   const socket = connect(bench.coordinator.port, "127.0.0.1");
   const closed = new Promise((resolve) => socket.on("close", resolve));
   const body = JSON.stringify(chat);

@@ -17,15 +17,15 @@ const late =
 
 test("gateway.timeout does not end a decode that takes longer, and write_timeout neither", async () => {
   const bench = await Bench.start({
-    answers: { ...answers, decode: late(400) },
-    server: "  write_timeout: 50ms",
-    gateway: "  timeout: 50ms",
+    answers: { ...answers, decode: late(1500) },
+    server: "  write_timeout: 1s",
+    gateway: "  timeout: 1s",
   });
   expect((await bench.post(chat)).status).toBe(200);
 });
 
 test("gateway.timeout ends a prefill, and decode_timeout a decode that does not begin", async () => {
-  const slow = await Bench.start({ answers: { ...answers, prefill: hang }, gateway: "  timeout: 50ms" });
+  const slow = await Bench.start({ answers: { ...answers, prefill: hang }, gateway: "  timeout: 500ms" });
   expect((await slow.post(chat)).status).toBe(502);
   await until("prefill is cut", () => slow.gateway.only("prefill").cut);
   const bench = await Bench.start({ answers: { ...answers, decode: hang }, gateway: "  decode_timeout: 50ms" });
@@ -34,9 +34,9 @@ test("gateway.timeout ends a prefill, and decode_timeout a decode that does not 
   expect(await bench.metric("pd_coordinator_phase_failures_total", labels)).toBe(1);
   const begun: Answer = (_seen, res) => {
     res.writeHead(200).write("be");
-    setTimeout(() => res.end("gun"), 200);
+    setTimeout(() => res.end("gun"), 1500);
   };
-  const stream = await Bench.start({ answers: { ...answers, decode: begun }, gateway: "  decode_timeout: 100ms" });
+  const stream = await Bench.start({ answers: { ...answers, decode: begun }, gateway: "  decode_timeout: 1s" });
   expect((await stream.post(chat)).text).toBe("begun");
 });
 
@@ -186,8 +186,17 @@ test("kv-sglang with a bootstrap host asks prefill and decode at the same time",
 });
 
 test("kv-sglang side by side: a prefill that fails ends the decode that waits for it", async () => {
-  const prefill: Answer = (_seen, res) => void setTimeout(() => send(res, { status: 404 }), 50);
-  const bench = await Bench.start({ pipeline: sideBySide, answers: { ...answers, prefill, decode: hang } });
+  let asked = 0;
+  let refuse: () => void = () => {};
+  const onceBothAreAsked = (): void => {
+    if (++asked === 2) refuse();
+  };
+  const prefill: Answer = (_seen, res) => {
+    refuse = () => send(res, { status: 404 });
+    onceBothAreAsked();
+  };
+  const decode: Answer = onceBothAreAsked;
+  const bench = await Bench.start({ pipeline: sideBySide, answers: { ...answers, prefill, decode } });
   const answer = await bench.post(chat, { "x-request-id": "s1" });
   expect([answer.status, answer.text]).toEqual([404, "prefill rejected the request: HTTP 404 (request_id: s1)\n"]);
   await until("decode is cut", () => bench.gateway.only("decode").cut);

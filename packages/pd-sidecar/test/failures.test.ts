@@ -44,7 +44,7 @@ describe.each(connectors)("%s", (kvConnector) => {
   });
 
   test("a prefill that takes too long is a 504", async () => {
-    const { bench, p, pf } = await pair({ kvConnector, prefillTimeoutMs: 50 }, [hang], [hang]);
+    const { bench, p, pf } = await pair({ kvConnector, prefillTimeoutMs: 500 }, [hang], [hang]);
     const answer = await bench.post(chat, pf);
     expect([answer.status, answer.json["type"]]).toEqual([504, "GatewayTimeout"]);
     await until("prefill was cut", () => p.last.cut);
@@ -167,7 +167,12 @@ describe.each(parallel)("%s, both at once", (kvConnector) => {
     const headOnly: Answer = (_seen, res) => {
       res.writeHead(200, { "content-type": "text/event-stream" });
       res.flushHeaders();
-      setTimeout(() => fail?.(), 50);
+      // Some time after the head, and not before prefill was asked.
+      const timer = setInterval(() => {
+        if (fail === undefined) return;
+        clearInterval(timer);
+        fail();
+      }, 50);
     };
     const { bench, pf } = await pair({ kvConnector }, [late], [headOnly]);
     const answer = await bench.post({ ...chat, stream: true }, pf);

@@ -46,7 +46,7 @@ const ten = { ...chat, max_tokens: 10 };
 const moriio = {
   writeMode: true,
   parallelDispatch: true,
-  parallelWaitTimeoutMs: 300,
+  parallelWaitTimeoutMs: 1000,
   localPodIp: "10.0.0.9",
   decodeNotifyPort: 61_005,
   prefillNotifyPort: 61_005,
@@ -265,7 +265,7 @@ scenarios([
     outcome: "MoRI-IO in parallel: a failed prefill is returned, never the decode server's answer",
     async run() {
       const late: Answer = (_seen, res) => void setTimeout(() => res.writeHead(500).end("P failed"), 100);
-      const { bench, p, d, pf } = await pair({ moriio: { ...moriio, parallelWaitTimeoutMs: 5000 } }, [late]);
+      const { bench, p, d, pf } = await pair({ moriio: { ...moriio, parallelWaitTimeoutMs: 20_000 } }, [late]);
       const answer = await bench.post(chat, pf);
       expect([answer.status, answer.text]).toEqual([500, "P failed"]);
       expect(d.seen).toHaveLength(1);
