@@ -320,7 +320,7 @@ test.each([
 });
 
 test("a silent client is asked, and dropped when it does not answer", async () => {
-  const server = await serve({ keepalive: { intervalMs: 80, timeoutMs: 80 } });
+  const server = await serve({ keepalive: { intervalMs: 80, timeoutMs: 1000 } });
   const client = await server.client();
   client.send(headersBytes(1, requestBlock(silentPath)));
   const ping = await client.frame(frameType.ping);

@@ -155,7 +155,7 @@ onBothTransports("1.4 send order and stream end", (start, shared) => {
     test("1.4-5 deadline: DEADLINE_EXCEEDED, and plugins learn of it", async () => {
       const seen: (TerminationCause | undefined)[] = [];
       const watched = await start({ plugins: { watcher: causes(seen) } });
-      const stream = new ExtProcStream(watched.client, { deadline: Date.now() + 1000 });
+      const stream = new ExtProcStream(watched.client, { deadline: Date.now() + 3000 });
       stream.send(...routed);
       await stream.until(2);
       expect((await stream.end()).code).toBe(4);

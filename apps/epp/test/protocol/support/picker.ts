@@ -190,7 +190,7 @@ async function startPicker(transport: Transport, options: PickerOptions = {}): P
 }
 
 /** Waits for something that happens on its own, also on a busy machine. */
-export const eventually: typeof expect.poll = (look) => expect.poll(look, { timeout: 15_000 });
+export const eventually: typeof expect.poll = (look) => expect.poll(look, { timeout: 30_000 });
 
 /**
  * Runs a set of tests on both transports. `start` gives a picker that is stopped after the test; `shared` gives one for
