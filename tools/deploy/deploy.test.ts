@@ -18,4 +18,4 @@ test("the dashboards in the repository are those of their queries", () => {
 
 test("the chart's Envoy bootstrap is the one of `epp envoy-config`", () => {
   expect(readFileSync(join(chartFolder, "files/envoy.tpl"), "utf8"), again).toBe(envoyTemplate());
-}, 60_000);
+});

@@ -12,8 +12,9 @@ export default defineConfig({
     environment: "node",
     pool: "forks",
     execArgv: ["--conditions=@pointsman/source"],
-    testTimeout: 30_000,
     // How long something may take says how busy the machine is, not whether it happens.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     expect: { poll: { timeout: 20_000 } },
     coverage: {
       provider: "v8",

@@ -9,7 +9,6 @@ import { serveOptions } from "../src/flags/serve-options.ts";
 import { loadGraph } from "../src/process/load-graph.ts";
 import { ExtProcStream, endAll, modelServer, runProgram, startPicker, temporaryFolder } from "./picker.ts";
 
-vi.setConfig({ testTimeout: 60_000 });
 afterEach(endAll);
 
 /** A configuration of two scorers with endpoints from files beside it. */

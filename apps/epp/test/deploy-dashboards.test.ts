@@ -128,7 +128,7 @@ beforeAll(async () => {
     timeout: 20_000,
   });
   page = readMetricsPage(await read());
-}, 90_000);
+}, 180_000);
 afterAll(endAll);
 
 test("there are dashboards, each with an id of its own", () => {

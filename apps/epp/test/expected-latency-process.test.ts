@@ -33,7 +33,7 @@ test("a streamed answer puts expected and observed time on the page, and the dec
   ]);
   const stream = new ExtProcStream(ports.extProc);
   stream.request({ "x-request-id": "one" }, JSON.stringify({ model: "m", prompt: "word ".repeat(800), stream: true }));
-  await vi.waitFor(() => expect(stream.requestHeadersSet()).toBeDefined(), { timeout: 10_000 });
+  await expect.poll(() => stream.requestHeadersSet()).toBeDefined();
   const piece = (body: string, endOfStream: boolean): ExtProcStream =>
     stream.send({ request: { case: "responseBody", value: { body: Buffer.from(body), endOfStream } } });
   const headers = [":status=200", "content-type=text/event-stream"].map((line) => {
@@ -58,7 +58,7 @@ test("a streamed answer puts expected and observed time on the page, and the dec
         ]);
       }
     },
-    { timeout: 10_000 },
+    { timeout: 20_000 },
   );
 
   let printed = "";

@@ -209,7 +209,7 @@ beforeAll(async () => {
   const pd = await startWith(configurations.pd);
   await failing(pd.ports.extProc, {});
   merged = new Map([...readMetricsPage(await pageOf(pd)), ...disagg]);
-}, 60_000);
+}, 180_000);
 afterAll(endAll);
 
 test.each(metricRows)(

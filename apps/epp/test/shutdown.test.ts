@@ -3,7 +3,7 @@ import { open, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import {
   ExtProcStream,
   endAll,
@@ -15,7 +15,6 @@ import {
   temporaryFolder,
 } from "./picker.ts";
 
-vi.setConfig({ testTimeout: 60_000 });
 afterEach(endAll);
 
 const service = "envoy.service.ext_proc.v3.ExternalProcessor";

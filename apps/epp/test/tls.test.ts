@@ -4,10 +4,9 @@ import { join } from "node:path";
 import { type ConnectionOptions, connect } from "node:tls";
 import { credentials } from "@grpc/grpc-js";
 import { generate } from "selfsigned";
-import { afterEach, beforeAll, expect, test, vi } from "vitest";
+import { afterEach, beforeAll, expect, test } from "vitest";
 import { ExtProcStream, endAll, modelServer, pickerFlags, startPicker, temporaryFolder } from "./picker.ts";
 
-vi.setConfig({ testTimeout: 60_000 });
 afterEach(endAll);
 
 interface Pair {
@@ -93,10 +92,10 @@ test.each(["http2", "grpc-js"])("a changed certificate of the ext_proc port is u
   const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${ports.metrics}/metrics`)).text();
 
   writeFileSync(join(folder, "tls.crt"), second.cert);
-  await expect.poll(metrics, { timeout: 10_000 }).toMatch(/certificate_reloads_total\{[^}]*result="failure"[^}]*\} 1/);
+  await expect.poll(metrics).toMatch(/certificate_reloads_total\{[^}]*result="failure"[^}]*\} 1/);
   expect(await nameAt(ports.extProc)).toBe("first");
   writePair(folder, second);
-  await expect.poll(() => nameAt(ports.extProc), { timeout: 10_000 }).toBe("second");
+  await expect.poll(() => nameAt(ports.extProc)).toBe("second");
   await expect.poll(metrics).toMatch(/certificate_reloads_total\{[^}]*result="success"[^}]*\} 1/);
   open.response().end();
   expect(await open.ended).toBe(0);
@@ -146,7 +145,7 @@ test("the metrics port speaks TLS from 1.2 on, and follows its files", async () 
   const http1 = { ALPNProtocols: ["http/1.1"] };
   expect(await nameAt(ports.metrics, { ...http1, maxVersion: "TLSv1.1", minVersion: "TLSv1.1" })).not.toBe("first");
   writePair(folder, second);
-  await expect.poll(() => nameAt(ports.metrics, http1), { timeout: 10_000 }).toBe("second");
+  await expect.poll(() => nameAt(ports.metrics, http1)).toBe("second");
 });
 
 test("with a client CA, only clients with a certificate of it are served, also after it changes", async () => {
@@ -161,13 +160,11 @@ test("with a client CA, only clients with a certificate of it are served, also a
   await expect(page(ports.metrics, "/debug/pprof/cmdline", stranger)).rejects.toThrow();
   writeFileSync(caFile, otherCa.cert);
   await expect
-    .poll(
-      () =>
-        page(ports.metrics, "/metrics", stranger).then(
-          ({ status }) => status,
-          () => 0,
-        ),
-      { timeout: 10_000 },
+    .poll(() =>
+      page(ports.metrics, "/metrics", stranger).then(
+        ({ status }) => status,
+        () => 0,
+      ),
     )
     .toBe(200);
   await expect(page(ports.metrics, "/metrics", client)).rejects.toThrow();

@@ -1,9 +1,8 @@
 import { type AddressInfo, createServer } from "node:net";
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { ExtProcStream, endAll, modelServer, pickerFlags, runProgram } from "./picker.ts";
 
-vi.setConfig({ testTimeout: 60_000 });
 const servers: Server[] = [];
 afterEach(async () => {
   for (const server of servers.splice(0)) server.forceShutdown();

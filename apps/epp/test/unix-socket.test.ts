@@ -2,10 +2,9 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { ExtProcStream, endAll, modelServer, pickerFlags, startPicker, temporaryFolder } from "./picker.ts";
 
-vi.setConfig({ testTimeout: 60_000 });
 afterEach(endAll);
 
 const idleServer = () =>

@@ -5,9 +5,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 
-/** For polls, so that a busy machine has time. */
-const patient = { timeout: 15_000 };
-
 const program = fileURLToPath(new URL("../bin/model-sim", import.meta.url));
 const children: ChildProcess[] = [];
 const directories: string[] = [];
@@ -82,7 +79,7 @@ test("open requests get a bounded time after SIGTERM", async () => {
   const { child, firstLine, exited } = run(["--hang", "inference", "--shutdown-timeout-ms", "50"]);
   const { url } = JSON.parse(await firstLine);
   const asked = fetch(`${url}/v1/completions`, slowRequest).catch(() => "gone");
-  await expect.poll(async () => (await fetch(`${url}/health`)).status, patient).toBe(200);
+  await expect.poll(async () => (await fetch(`${url}/health`)).status).toBe(200);
   child.kill("SIGTERM");
   expect(await asked).toBe("gone");
   expect((await exited).code).toBe(0);
@@ -95,7 +92,7 @@ test("a second signal ends it at once with 1", async () => {
   // The order of arrival is the order of connecting: when this one is answered, the first is open.
   expect((await fetch(`${url}/control`)).status).toBe(200);
   child.kill("SIGTERM");
-  await expect.poll(async () => await fetch(`${url}/control`).catch(() => "refused"), patient).toBe("refused");
+  await expect.poll(async () => await fetch(`${url}/control`).catch(() => "refused")).toBe("refused");
   expect(child.exitCode).toBeNull();
   child.kill("SIGTERM");
   expect((await exited).code).toBe(1);

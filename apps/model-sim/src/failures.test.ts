@@ -2,9 +2,6 @@ import { Agent, get } from "node:http";
 import { afterEach, expect, test } from "vitest";
 import { type ControlPatch, type ModelSim, type ModelSimOptions, startModelSim } from "./index.ts";
 
-/** For polls, so that a busy machine has time. */
-const patient = { timeout: 15_000 };
-
 const running: ModelSim[] = [];
 afterEach(async () => {
   await Promise.all(running.splice(0).map((sim) => sim.stop()));
@@ -100,7 +97,7 @@ test("a cut stream ends after the given number of events, without [DONE]", async
     expect(isBroken).toBe(true);
     expect(received.split("data: ").length - 1).toBe(afterChunks);
     expect(received).not.toContain("[DONE]");
-    await expect.poll(() => sim.stats(), patient).toMatchObject({ openRequests: 0, usedBlocks: 0 });
+    await expect.poll(() => sim.stats()).toMatchObject({ openRequests: 0, usedBlocks: 0 });
   }
 });
 
@@ -228,7 +225,7 @@ test("stopping without grace ends open requests at once", async () => {
     () => "answered",
     () => "gone",
   );
-  await expect.poll(() => sim.stats().openRequests, patient).toBe(1);
+  await expect.poll(() => sim.stats().openRequests).toBe(1);
   await sim.stop();
   expect(await asked).toBe("gone");
   await expect(fetch(`${sim.url}/health`)).rejects.toThrow();
@@ -237,7 +234,7 @@ test("stopping without grace ends open requests at once", async () => {
 test("stopping with grace lets open requests finish and refuses new ones", async () => {
   const sim = await start({ timeScale: 1 });
   const asked = complete(sim, { max_tokens: 20 }).then((reply) => reply.text());
-  await expect.poll(() => sim.stats().openRequests, patient).toBe(1);
+  await expect.poll(() => sim.stats().openRequests).toBe(1);
   const stopped = sim.stop({ graceMs: 60_000 });
   await expect(complete(sim)).rejects.toThrow();
   expect(JSON.parse(await asked).usage.completion_tokens).toBe(20);

@@ -2,9 +2,6 @@ import { get, request } from "node:http";
 import { afterEach, expect, test } from "vitest";
 import { type ModelSim, type ModelSimOptions, startModelSim } from "./index.ts";
 
-/** For polls, so that a busy machine has time. */
-const patient = { timeout: 15_000 };
-
 const running: ModelSim[] = [];
 afterEach(async () => {
   await Promise.all(running.splice(0).map((sim) => sim.stop()));
@@ -128,12 +125,12 @@ test("a client that goes away frees the blocks of its request, streamed or not, 
       .then((reply) => reply.text())
       .catch(() => "gone"),
   );
-  await expect.poll(() => sim.stats(), patient).toMatchObject({ runningRequests: 2, waitingRequests: 2 });
+  await expect.poll(() => sim.stats()).toMatchObject({ runningRequests: 2, waitingRequests: 2 });
   expect(sim.stats().usedBlocks).toBeGreaterThan(0);
   abort.abort();
   expect(await Promise.all(replies)).toEqual(["gone", "gone", "gone", "gone"]);
   const idle = { openRequests: 0, runningRequests: 0, waitingRequests: 0, usedBlocks: 0, reservedBlocks: 0 };
-  await expect.poll(() => sim.stats(), patient).toMatchObject({ ...idle, abortedRequests: 4 });
+  await expect.poll(() => sim.stats()).toMatchObject({ ...idle, abortedRequests: 4 });
 });
 
 test("a client that goes away in the middle of its body leaves nothing behind", async () => {
@@ -144,7 +141,7 @@ test("a client that goes away in the middle of its body leaves nothing behind", 
     half.on("error", () => resolve());
     half.write('{"prompt":', () => half.destroy(new Error("gone")));
   });
-  await expect.poll(() => sim.stats(), patient).toMatchObject({ openRequests: 0, finishedRequests: 0 });
+  await expect.poll(() => sim.stats()).toMatchObject({ openRequests: 0, finishedRequests: 0 });
 });
 
 test("a client that stops reading gets the rest in fewer events when it reads again, and nothing is lost", async () => {

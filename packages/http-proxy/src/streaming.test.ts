@@ -274,11 +274,11 @@ describe("a client that does not read", () => {
     });
     client.socket.resume();
     await metrics.until(openRequests, [], (open) => open === 0);
-    await expect.poll(() => tail.endsWith("\r\n0\r\n\r\n"), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => tail.endsWith("\r\n0\r\n\r\n")).toBe(true);
     expect(receivedBytes).toBeGreaterThan(totalBlocks * block.length);
     expect(metrics.value(pausedUpstreams)).toBe(0);
     expect(ends).toEqual(["natural"]);
-  }, 60_000);
+  });
 
   test("is disconnected when it takes nothing for too long", async () => {
     const clock = new FakeClock();
@@ -310,17 +310,18 @@ describe("a client that does not read", () => {
     const client = await connect();
     client.socket.pause();
     client.write(streamedChat);
-    await expect.poll(() => ends, { timeout: 15_000 }).toEqual(["natural"]);
+    await expect.poll(() => ends).toEqual(["natural"]);
     clock.advance(29_000);
     expect(metrics.value(openRequests)).toBe(1);
     clock.advance(1_500);
     await metrics.until(openRequests, [], (open) => open === 0);
-  }, 30_000);
+  });
 });
 
 test("a thousand streams at a time each get their own events", async () => {
   const streams = 1000;
   const upstreams: ServerResponse[] = [];
+  let startedStreams = 0;
   let allStarted: (() => void) | undefined;
   const started = new Promise<void>((resolve) => {
     allStarted = resolve;
@@ -330,7 +331,7 @@ test("a thousand streams at a time each get their own events", async () => {
     const { n } = JSON.parse(request.body) as { n: number };
     res.write(`data: first of ${n}\n\n`);
     upstreams[n] = res;
-    if (Object.keys(upstreams).length === streams) allStarted!();
+    if (++startedStreams === streams) allStarted!();
   });
   const { connect, metrics, ends } = await fixture.proxy({ ports: [server.port] });
   const clients = await Promise.all(Array.from({ length: streams }, () => connect()));
@@ -350,4 +351,4 @@ test("a thousand streams at a time each get their own events", async () => {
   });
   await metrics.until(openRequests, [], (open) => open === 0);
   expect(ends.filter((cause) => cause === "natural").length).toBe(streams);
-}, 60_000);
+}, 180_000);

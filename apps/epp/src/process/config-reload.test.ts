@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { EffectiveConfig } from "@pointsman/config";
 import { createTimers, noMetrics, silentLogger } from "@pointsman/core";
 import { Datastore } from "@pointsman/datastore";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { ConfigReload } from "./config-reload.ts";
 import { loadGraph } from "./load-graph.ts";
 
@@ -45,6 +45,6 @@ test("what is loaded is what was looked at, also when the file is emptied for th
     logger: silentLogger,
     metrics: noMetrics,
   });
-  await vi.waitFor(() => expect(used).toHaveLength(1), { timeout: 10_000 });
+  await expect.poll(() => used).toHaveLength(1);
   expect(JSON.stringify(used[0]!.schedulingProfiles[0]!.plugins)).toContain('"weight":7');
 });

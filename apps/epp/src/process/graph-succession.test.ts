@@ -101,7 +101,7 @@ test("plugins that follow Kubernetes are told before the step, and those that ar
     });
   const next = await load(withTopology, before.graph);
   const replaced = graphs.replace(next.graph, next.effective);
-  await vi.waitFor(() => expect(kubernetes.calls).toEqual(["add topology"]));
+  await expect.poll(() => kubernetes.calls).toEqual(["add topology"]);
   expect(graphs.current).toBe(before);
   known();
   expect(await replaced).toBeUndefined();
@@ -151,7 +151,7 @@ test("a process that ends during the wait starts nothing more", async () => {
   const next = await load(withTopology, before.graph);
   const disposed = vi.spyOn(next.graph, "dispose");
   const replaced = graphs.replace(next.graph, next.effective);
-  await vi.waitFor(() => expect(kubernetes.calls).toHaveLength(1));
+  await expect.poll(() => kubernetes.calls).toHaveLength(1);
   await graphs.stop();
   known();
   expect(await replaced).toBe("the process is not running");
@@ -205,11 +205,9 @@ test("a discovery plugin whose configuration is replaced changes neither endpoin
   expect([ids(), objectives.priorityOf("gold")]).toEqual([["default/b"], 2]);
   write("old", 3, "a", "c");
   const former = first.graph.plugins.find(({ type }) => type === "file-discovery");
-  await vi.waitFor(() => expect(former?.instance.dumpState?.()).toMatchObject({ totalEndpoints: 2 }), {
-    timeout: 10_000,
-  });
+  await expect.poll(() => former?.instance.dumpState?.()).toMatchObject({ totalEndpoints: 2 });
   expect([ids(), objectives.priorityOf("gold")]).toEqual([["default/b"], 2]);
   write("new", 4, "b");
-  await vi.waitFor(() => expect(objectives.priorityOf("gold")).toBe(4), { timeout: 10_000 });
+  await expect.poll(() => objectives.priorityOf("gold")).toBe(4);
   open?.closed();
 });

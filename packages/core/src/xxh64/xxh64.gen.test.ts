@@ -53,4 +53,4 @@ test("any bytes hash as in the reference, whole or in parts", () => {
 test("the generated file is what the source compiles to", async () => {
   const text = await compileWasm();
   expect(readFileSync(generatedFile, "utf8") === text).toBe(true);
-}, 60_000);
+});

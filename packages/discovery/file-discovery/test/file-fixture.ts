@@ -92,9 +92,9 @@ export class FileFixture {
     return [...this.known.keys()].sort();
   }
 
-  /** Lets fake time pass in small steps until `holds`; fails after ten real seconds. */
+  /** Lets fake time pass in small steps until `holds`; fails after twenty real seconds. */
   async until(what: string, holds: () => boolean, stepMs = 10): Promise<void> {
-    const givenUpAtMs = performance.now() + 10_000;
+    const givenUpAtMs = performance.now() + 20_000;
     while (!holds()) {
       if (performance.now() > givenUpAtMs)
         throw new Error(`waited in vain for: ${what}; log: ${JSON.stringify(this.log)}`);

@@ -63,9 +63,9 @@ export async function startFakePredictor(): Promise<FakePredictor> {
 
 /** Waits until something is so; what the network does is not in a fake clock's hands. */
 export async function until(condition: () => boolean): Promise<void> {
-  const giveUpMs = performance.now() + 4000;
+  const giveUpMs = performance.now() + 20_000;
   while (!condition()) {
-    if (performance.now() > giveUpMs) throw new Error("it did not come to that within 4 s");
+    if (performance.now() > giveUpMs) throw new Error("it did not come to that within 20 s");
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
