@@ -116,14 +116,14 @@ test("with the chart's own rights a picker becomes ready, one of two leads, and 
   await createObjective(cluster, "urgent", "llm", 10);
 
   const pickers = [await startPicker(objects, "llm-epp-1-a"), await startPicker(objects, "llm-epp-1-b")];
-  await until("one is ready", () => pickers.some(isReady), 60_000);
+  await until("one is ready", () => pickers.some(isReady));
   const leader = pickers.find(isReady)!;
   const standby = pickers.find((picker) => picker !== leader)!;
 
   const url = `http://127.0.0.1:${leader.ports.metrics}/metrics`;
   const get = async (token: string): Promise<Response> => fetch(url, { headers: { authorization: `Bearer ${token}` } });
   const reader = await cluster.accountToken("prometheus");
-  await until("the reader is served", async () => (await get(reader)).status === 200, 40_000);
+  await until("the reader is served", async () => (await get(reader)).status === 200);
   expect((await get("made-up")).status).toBe(401);
   expect((await get(await cluster.accountToken("llm-epp"))).status).toBe(403);
   const page = await (await get(reader)).text();
@@ -137,7 +137,7 @@ test("with the chart's own rights a picker becomes ready, one of two leads, and 
 
   expect(isReady(standby)).toBe(false);
   await leader.stop("SIGKILL");
-  await until("the other one leads", () => isReady(standby), 40_000);
+  await until("the other one leads", () => isReady(standby));
 }, 180_000);
 
 test("in standalone mode the right to see pods is enough, and to the Lease of several", async () => {

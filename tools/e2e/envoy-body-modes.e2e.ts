@@ -46,7 +46,7 @@ describe("Envoy's modes for bodies", () => {
           expect(data.length).toBeGreaterThan(4);
           for (const line of data) expect((JSON.parse(line.slice(6)) as { model: string }).model).toBe(name);
         }
-        await expect.poll(outputTokens, { timeout: 5000 }).toBe(before + names.length * 2 * asks.max_tokens);
+        await expect.poll(outputTokens).toBe(before + names.length * 2 * asks.max_tokens);
       } finally {
         await stack.envoy!.stop();
       }

@@ -79,7 +79,7 @@ describe.each([
         open++;
       }).then((end) => ended.push(end)),
     );
-    await until("all streams have begun", () => open + ended.length >= streams, 60_000);
+    await until("all streams have begun", () => open + ended.length >= streams);
     // None has ended: all are open at this moment.
     expect(ended).toEqual([]);
     expect(await gauge("llm_d_epp_request_running")).toBe(streams);

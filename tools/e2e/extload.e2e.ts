@@ -61,10 +61,11 @@ test.each([
   const ours = await load(stack.ports.extProc, stack.epp.pid, args);
   expect(ours.errors).toBe(0);
   expect(ours.requests).toBeGreaterThan(0);
-  const echo = new Running("extecho", parts.extecho(), ["-addr", "127.0.0.1:19102"]);
+  const echo = new Running("extecho", parts.extecho(), ["-addr", "127.0.0.1:0"]);
   try {
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const reference = await load(19102, echo.pid, args);
+    const ready = await echo.line((line) => line.startsWith("ready "));
+    const port = Number(ready.slice(ready.lastIndexOf(":") + 1));
+    const reference = await load(port, echo.pid, args);
     console.log(
       `${name}: CPU ${ours.server_cpu_ms_per_req.toFixed(2)} ms/request, ${(ours.server_cpu_ms_per_req / reference.server_cpu_ms_per_req).toFixed(1)}x ` +
         `the grpc-go echo; decision p50 ${ours.p50_ms.toFixed(1)} ms, p99 ${ours.p99_ms.toFixed(1)} ms`,

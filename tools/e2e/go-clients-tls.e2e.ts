@@ -118,9 +118,10 @@ describe.each([
   });
 
   test("nothing is left of all these requests", async () => {
-    const running = (await stack.metrics()).match(/^llm_d_epp_request_running\{.*\} (\d+)$/gm) ?? [];
-    expect(running.length).toBeGreaterThan(0);
-    expect(running.filter((line) => !line.endsWith(" 0"))).toEqual([]);
+    const running = async (): Promise<readonly string[]> =>
+      (await stack.metrics()).match(/^llm_d_epp_request_running\{.*\} (\d+)$/gm) ?? [];
+    expect((await running()).length).toBeGreaterThan(0);
+    await expect.poll(async () => (await running()).filter((line) => !line.endsWith(" 0"))).toEqual([]);
     expect(stack.epp.lines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
   });
 });

@@ -15,9 +15,14 @@ test("h2spec finds nothing wrong with the HTTP/2 transport", async () => {
     const listening = await server.line((line) => line.startsWith("listening on"));
     const port = /:(\d+),/.exec(listening)![1]!;
     const { code, out } = await new Promise<{ code: number; out: string }>((resolve) => {
-      execFile(parts.h2spec(), ["-h", "127.0.0.1", "-p", port, "-S"], { timeout: 100_000 }, (error, stdout) => {
-        resolve({ code: error === null ? 0 : Number(error.code ?? -1), out: stdout });
-      });
+      execFile(
+        parts.h2spec(),
+        ["-h", "127.0.0.1", "-p", port, "-S", "-o", "10"],
+        { timeout: 100_000 },
+        (error, stdout) => {
+          resolve({ code: error === null ? 0 : Number(error.code ?? -1), out: stdout });
+        },
+      );
     });
     expect(out).toMatch(/146 tests, 146 passed, 0 skipped, 0 failed/);
     expect(code).toBe(0);

@@ -58,7 +58,7 @@ export class KubePicker {
 
   async ready(): Promise<this> {
     await this.listening();
-    await this.running.line((line) => line.includes('"msg":"ready"'), 60_000);
+    await this.running.line((line) => line.includes('"msg":"ready"'));
     return this;
   }
 
@@ -83,7 +83,7 @@ export class KubePicker {
   }
 
   /** Waits until exactly these are its endpoints; returns how long it took, ms. */
-  async has(expected: readonly string[], timeoutMs = 30_000): Promise<number> {
+  async has(expected: readonly string[], timeoutMs = 60_000): Promise<number> {
     const wanted = [...expected].sort().join(" ");
     const startedAtMs = performance.now();
     let last = "";

@@ -59,7 +59,7 @@ afterAll(async () => {
   await Promise.all(pickers.map((each) => each.stop("SIGKILL")));
   await Promise.all(sims.map((sim) => sim.stop("SIGKILL")));
   await cluster.stop();
-}, 60_000);
+});
 
 describe("a picker that follows an InferencePool", () => {
   test("starts before the CRD is installed: listens, is alive and not ready, and says what is missing", async () => {
@@ -82,7 +82,7 @@ describe("a picker that follows an InferencePool", () => {
     await createPod(cluster, "b", { ip: "127.0.0.2", ready: false });
     await createPod(cluster, "stranger", { labels: { app: "other" } });
     await cluster.installCrds("inferencepools.yaml");
-    await until("it says that there is no pool", () => epp.said("there is no InferencePool").length > 0, 40_000);
+    await until("it says that there is no pool", () => epp.said("there is no InferencePool").length > 0);
     await putPool(cluster, "pool", { app: "vllm" }, [port]);
     await epp.ready();
     await epp.has(["a-rank-0"]);
@@ -101,7 +101,7 @@ describe("a picker that follows an InferencePool", () => {
     await until("both serve", async () => served.add((await ask()).server).size === 2);
     await setPodStatus(cluster, "b", { ip: "127.0.0.2", ready: false });
     await epp.has(["a-rank-0"]);
-  }, 60_000);
+  });
 
   test("labels decide: one that stops to match leaves, one that starts to match joins", async () => {
     await cluster.must("PATCH", `${podsPath}/a`, { metadata: { labels: { app: "drained" } } });
@@ -156,7 +156,7 @@ describe("a picker that follows an InferencePool", () => {
     await createRewrite(cluster, "rename", "pool", [
       { matches: [{ model: { value: "public" } }], targets: [{ modelRewrite: "tuned" }] },
     ]);
-    await until("the rewrite works", async () => (await ask("public")).status === 200, 40_000);
+    await until("the rewrite works", async () => (await ask("public")).status === 200);
     const answer = await ask("public");
     expect(JSON.parse(answer.text)).toMatchObject({ model: "public" });
     expect(
@@ -244,7 +244,7 @@ describe("a picker that follows an InferencePool", () => {
       },
       90_000,
     );
-    await epp.has(["a-rank-0"], 60_000);
+    await epp.has(["a-rank-0"]);
   }, 120_000);
 
   test("rights that are missing are told in the API server's words, and the process waits for them", async () => {

@@ -36,7 +36,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(pickers.map((each) => each.stop("SIGKILL")));
   await cluster.stop();
-}, 60_000);
+});
 
 describe("two replicas", () => {
   let first: KubePicker;
@@ -71,7 +71,8 @@ describe("two replicas", () => {
     await until("the second leads", () => leads(second));
     await until("the second is ready", async () => (await health(second))[extProc] === "SERVING");
     console.log(`fail-over after SIGTERM: ${((performance.now() - atMs) / 1000).toFixed(1)} s`);
-    expect(performance.now() - atMs).toBeLessThan(6000);
+    // Had it not been given back, it would have run out 13 seconds later at the soonest.
+    expect(performance.now() - atMs).toBeLessThan(12_000);
     expect(await first.running.exited).toBe(0);
     expect(await lease()).toMatchObject({ leaseTransitions: 1 });
   });
@@ -82,14 +83,14 @@ describe("two replicas", () => {
     await until("the second renewed", async () => (await lease())["leaseTransitions"] === 1);
     const atMs = performance.now();
     await second.stop("SIGKILL");
-    await until("the third leads", () => leads(third), 30_000);
+    await until("the third leads", () => leads(third));
     const tookMs = performance.now() - atMs;
     console.log(`fail-over after a kill: ${(tookMs / 1000).toFixed(1)} s`);
     // The last renewal is up to 2 s and a bit old when the leader dies.
     expect(tookMs).toBeGreaterThan(12_000);
     expect(tookMs).toBeLessThan(25_000);
     first = third;
-  }, 60_000);
+  });
 
   test("a leader whose name is replaced in the lease stops to serve and ends with 1", async () => {
     const now = (await cluster.get(leasePath)).body;
@@ -103,7 +104,7 @@ describe("two replicas", () => {
 test("a leader cut off from the API server is unready before its lease has run out, and ends with 1", async () => {
   // The lease that somebody else holds runs out first.
   const cutOff = await replica("cut-off").listening();
-  await until("it leads", () => leads(cutOff), 40_000);
+  await until("it leads", () => leads(cutOff));
   const atMs = performance.now();
   cluster.signalApi("SIGSTOP");
   try {
@@ -126,7 +127,7 @@ test("with haPopulateNonLeaderDatastore=false a standby follows nothing until it
   const config = "featureGates: [haPopulateNonLeaderDatastore=false]\n";
   const leader = replica("leader", { config });
   await leader.listening();
-  await until("it leads", () => leads(leader), 40_000);
+  await until("it leads", () => leads(leader));
   await leader.has(["a-rank-0"]);
   const standby = await replica("standby", { config }).listening();
   await until("it stands by", () => standby.said("standing by").length > 0);
@@ -147,7 +148,7 @@ describe("the metrics port", () => {
 
   beforeAll(async () => {
     picker = await replica("guarded", { flags: ["--metrics-endpoint-auth=true"] }).ready();
-  }, 60_000);
+  });
 
   test("without a token and with one that nobody knows it answers 401", async () => {
     expect(await get("/metrics")).toEqual([401, "Unauthorized\n"]);
@@ -176,8 +177,8 @@ describe("the metrics port", () => {
       subjects: [{ kind: "ServiceAccount", name: "prometheus", namespace }],
     });
     const token = await cluster.accountToken("prometheus");
-    await until("the right is known", async () => (await get("/metrics", token))[0] === 200, 40_000);
-  }, 60_000);
+    await until("the right is known", async () => (await get("/metrics", token))[0] === 200);
+  });
 
   test("explain and state work with a token and the right that the documentation names, and with nothing less", async () => {
     const text = readFileSync(join(root, "apps/epp/docs/operations.md"), "utf8");
@@ -199,10 +200,10 @@ describe("the metrics port", () => {
       roleRef: { kind: "ClusterRole", name: role!.metadata.name, apiGroup: "rbac.authorization.k8s.io" },
       subjects: [{ kind: "ServiceAccount", name: "operator", namespace }],
     });
-    await until("the right is known", async () => epp("state", "--token-file", tokenFile).status === 0, 40_000);
+    await until("the right is known", async () => epp("state", "--token-file", tokenFile).status === 0);
     expect(epp("state", "--token-file", tokenFile).stdout).toContain("prefix-cache");
     expect(epp("explain", "--token-file", tokenFile).stderr).toContain("keeps no decisions yet");
-  }, 90_000);
+  });
 
   test("with the API server away known users read on, and others get 500", async () => {
     expect((await get("/metrics", "reader-token"))[0]).toBe(200);

@@ -40,7 +40,7 @@ export class Running {
   }
 
   /** The first line that `accept` takes, also one printed before; fails when the program ends or time runs out. */
-  line(accept: (line: string) => boolean, timeoutMs: number = 30_000): Promise<string> {
+  line(accept: (line: string) => boolean, timeoutMs: number = 60_000): Promise<string> {
     return new Promise((resolve, reject) => {
       const fail = (why: string): void => {
         this.#watchers.delete(look);

@@ -68,7 +68,7 @@ async function gauge(name: string): Promise<number> {
 async function atRest(): Promise<{ readonly memory: ProcessMemory; readonly sockets: number }> {
   stack.writeEndpoints();
   for (const name of ["llm_d_epp_request_running", "llm_d_epp_extproc_streams_inflight"]) {
-    await until(`${name} is 0`, async () => (await gauge(name)) === 0, 30_000);
+    await until(`${name} is 0`, async () => (await gauge(name)) === 0);
   }
   // Connections to endpoints that were away are closed, or opened again.
   await new Promise((resolve) => setTimeout(resolve, 3000));

@@ -115,16 +115,15 @@ export class Stack {
       ]),
     );
     this.envoyUrl = `http://127.0.0.1:${listen}`;
-    for (let tries = 0; ; tries++) {
-      try {
-        const ready = await fetch(`http://127.0.0.1:${admin}/ready`);
-        if (ready.ok) return;
-      } catch {
+    const isReady = (): Promise<boolean> =>
+      fetch(`http://127.0.0.1:${admin}/ready`).then(
+        ({ ok }) => ok,
         // Not listening yet.
-      }
-      if (tries > 100) throw new Error(`Envoy is not ready:\n${this.envoy.lines.join("\n")}`);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+        () => false,
+      );
+    await until("Envoy is ready", isReady).catch((thrown: unknown) => {
+      throw new Error(`Envoy is not ready:\n${this.envoy!.lines.join("\n")}`, { cause: thrown });
+    });
   }
 
   explain(...args: readonly string[]): string {
@@ -176,7 +175,7 @@ export async function post(
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  timeoutMs: number = 15_000,
+  timeoutMs: number = 60_000,
 ): Promise<void> {
   const end = Date.now() + timeoutMs;
   while (!(await holds())) {
