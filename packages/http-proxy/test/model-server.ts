@@ -110,6 +110,7 @@ export async function startRawServer(
 /** Resolves when the socket is closed, in whatever way. */
 export function closing(socket: Socket): Promise<void> {
   socket.on("error", () => {});
+  if (socket.closed) return Promise.resolve();
   return new Promise((resolve) => {
     socket.once("close", () => resolve());
   });
