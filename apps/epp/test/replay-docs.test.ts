@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { builtinPolicyNames } from "@pointsman/replay";
-import { afterAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { replayCommand } from "../src/cli/replay.ts";
 
 // Replays take seconds on a busy machine.
@@ -18,15 +18,17 @@ const examples = [...text.matchAll(/```console\n\$ epp replay (.*)\n([\s\S]*?)``
 
 const directory = mkdtempSync(join(tmpdir(), "replay-docs-"));
 const home = process.cwd();
+beforeAll(() => {
+  for (const [, name, yaml] of text.matchAll(/^`(\S+\.yaml)` [^\n]*\n\n```yaml\n([\s\S]*?)```/gm)) {
+    writeFileSync(join(directory, name!), yaml!);
+  }
+});
 afterAll(() => {
   process.chdir(home);
   rmSync(directory, { recursive: true, force: true });
 });
 
 test("the page shows configurations and commands", () => {
-  for (const [, name, yaml] of text.matchAll(/^`(\S+\.yaml)` [^\n]*\n\n```yaml\n([\s\S]*?)```/gm)) {
-    writeFileSync(join(directory, name!), yaml!);
-  }
   expect(readFileSync(join(directory, "prefix.yaml"), "utf8")).toContain("prefix-cache-scorer");
   expect(examples.map(({ command }) => command.split(" ")[0])).toEqual([
     "prefix.yaml",
