@@ -1,9 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { endAll, modelServer, runProgram, temporaryFolder } from "./picker.ts";
 
-vi.setConfig({ testTimeout: 60_000 });
 afterEach(endAll);
 
 test("a plugin whose promise fails with nobody waiting for it does not end the picker", async () => {

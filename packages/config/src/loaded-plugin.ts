@@ -76,15 +76,15 @@ const singleRoleKinds: ReadonlySet<PluginKind> = new Set([
   "policy",
 ]);
 
-/** Kinds whose plugins may act without the role of the kind: a producer may only read headers. */
-const freeKinds: ReadonlySet<PluginKind> = new Set(["profile-handler", "producer", "source", "extractor"]);
+/** Kinds that scheduling profiles are made of. Plugins of others may act without the role of their kind. */
+const profileKinds: ReadonlySet<PluginKind> = new Set(["filter", "scorer", "picker"]);
 
 export const pluginKinds: readonly string[] = Object.keys(roleOfKind);
 
 /** The method without which an instance is no plugin of its kind; `undefined` when it has it, or needs none. */
 export function missingMethod(kind: PluginKind, instance: PluginInstance): string | undefined {
   const role = roleOfKind[kind];
-  if (role === undefined || freeKinds.has(kind) || hasRole(instance, role)) return undefined;
+  if (role === undefined || !profileKinds.has(kind) || hasRole(instance, role)) return undefined;
   return methodOfRole(role);
 }
 

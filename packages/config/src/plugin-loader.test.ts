@@ -223,17 +223,13 @@ describe("creation", () => {
   });
 
   test.each([
-    ["that is a promise", async () => ({ admitRequest: () => undefined }), "create returned a promise"],
+    ["that is a promise", async () => ({ score: () => undefined }), "create returned a promise"],
     ["that is a promise which fails", () => Promise.reject(new Error("late")), "create returned a promise"],
-    [
-      "without the method of its kind",
-      () => ({}),
-      'what a plugin of kind admitter creates needs the method "admitRequest"',
-    ],
+    ["without the method of its kind", () => ({}), 'what a plugin of kind scorer creates needs the method "score"'],
   ])("an instance %s is refused", async (_name, made, message) => {
     // A plugin in plain JavaScript may return anything.
     const create = made as unknown as AnyPluginDefinition["create"];
-    const odd = definePlugin({ type: "odd", kind: "admitter", stability: "beta", summary: "Fake.", create });
+    const odd = definePlugin({ type: "odd", kind: "scorer", stability: "beta", summary: "Fake.", create });
     const outcome = await usualPlugins().addDefinition(odd).load("plugins: [{type: odd}]");
     expect(places(outcome)).toEqual(["1:18 CREATE_FAILED"]);
     expect(outcome.problems[0]?.message).toContain(message);
