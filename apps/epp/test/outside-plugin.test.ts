@@ -49,6 +49,8 @@ dataLayer: { discovery: { pluginRef: file-discovery } }
       stacktrace: expect.stringContaining("score"),
     }),
   );
+  const page = await (await fetch(`http://127.0.0.1:${ready["metrics"]}/metrics`)).text();
+  expect(page).toMatch(/^llm_d_epp_unhandled_rejections_total 2$/m);
   child.kill("SIGTERM");
   expect(await exited).toBe(0);
 });

@@ -245,6 +245,16 @@ test("a protocol that Connection does not list is no wish to switch to it", asyn
 });
 
 describe("what follows a whole request and is none", () => {
+  /** A model server whose answers have one event; the test sends the rest. */
+  async function streamBegun() {
+    const upstreams: ServerResponse[] = [];
+    const { port } = await fixture.modelServer((_request, res) => {
+      upstreams.push(res);
+      res.writeHead(200, { "content-type": "text/event-stream" }).write("data: 1\n\n");
+    });
+    return { port, upstreams };
+  }
+
   test.each([
     ["a body that is longer than its length", "}"],
     ["bytes that are no request", "garbage\r\n\r\n"],
@@ -276,12 +286,8 @@ describe("what follows a whole request and is none", () => {
   });
 
   test("a stream that has begun passes whole, and nothing gets into it", async () => {
-    const upstreams: ServerResponse[] = [];
-    const server = await fixture.modelServer((_request, res) => {
-      upstreams.push(res);
-      res.writeHead(200, { "content-type": "text/event-stream" }).write("data: 1\n\n");
-    });
-    const { connect, log } = await fixture.proxy({ ports: [server.port] });
+    const { port, upstreams } = await streamBegun();
+    const { connect, log } = await fixture.proxy({ ports: [port] });
     const client = await connect();
     client.write(chat);
     await client.until((text) => text.includes("data: 1"));
@@ -306,12 +312,8 @@ describe("what follows a whole request and is none", () => {
   });
 
   test("half a request that goes no further does not cost the answer before it", async () => {
-    const upstreams: ServerResponse[] = [];
-    const server = await fixture.modelServer((_request, res) => {
-      upstreams.push(res);
-      res.writeHead(200, { "content-type": "text/event-stream" }).write("data: 1\n\n");
-    });
-    const { connect, log } = await fixture.proxy({ ports: [server.port] }, { limits: { headerTimeoutMs: 50 } });
+    const { port, upstreams } = await streamBegun();
+    const { connect, log } = await fixture.proxy({ ports: [port] }, { limits: { headerTimeoutMs: 50 } });
     const client = await connect();
     client.write(`${chat}GET /v1/mod`);
     await expect

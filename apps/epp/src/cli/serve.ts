@@ -37,8 +37,13 @@ export const serveCommand: Command = {
       labelNames: ["level"],
     });
     const logger = createLogger({ level: options.logLevel, onDropped: (level) => dropped.labels(level).inc() });
-    // A promise of a plugin that fails with nobody waiting for it must not take the other requests with it.
+    const unhandled = metrics.counter({
+      name: "llm_d_epp_unhandled_rejections_total",
+      help: "Promises that failed with nobody waiting for them, as those of a plugin do whose method should not be async.",
+    });
+    // Such a promise must not take the other requests with it.
     process.on("unhandledRejection", (thrown) => {
+      unhandled.labels().inc();
       const stack = thrown instanceof Error ? thrown.stack : undefined;
       logger.error({ problem: errorText(thrown), stack }, "a promise failed that nobody waited for");
     });
